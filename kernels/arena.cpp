@@ -1,0 +1,142 @@
+#include "kernels/arena.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstdlib>
+#include <map>
+#include <mutex>
+#include <new>
+#include <sstream>
+#include <stdexcept>
+#include <unordered_map>
+#include <vector>
+
+namespace kagami {
+namespace {
+
+constexpr std::size_t huge = std::size_t{2} << 20;
+
+/// Sizes are rounded up, so that blocks of almost one size can stand in for each other: to 64 bytes below 4 KiB, to an
+/// eighth of a power of two above.
+std::size_t rounded(std::size_t bytes) {
+  if (bytes <= 4096) return std::max<std::size_t>(64, (bytes + 63) / 64 * 64);
+  const std::size_t step = std::max<std::size_t>(64, std::bit_floor(bytes) / 8);
+  return (bytes + step - 1) / step * step;
+}
+
+}  // namespace
+
+const char* name_of(MemoryUse use) {
+  switch (use) {
+    case MemoryUse::activations: return "activations";
+    case MemoryUse::parameters: return "parameters";
+    case MemoryUse::optimizer: return "optimizer";
+    case MemoryUse::data: return "data";
+    case MemoryUse::scratch: return "scratch";
+  }
+  return "unknown";
+}
+
+struct Arena::Impl {
+  struct Block {
+    std::size_t bytes;
+    MemoryUse use;
+  };
+  mutable std::mutex guard;
+  std::map<std::size_t, std::vector<void*>> cached;  // by size
+  std::unordered_map<void*, Block> live;
+  MemoryStats stats;
+
+  void free_cached() {
+    for (auto& [bytes, blocks] : cached)
+      for (void* block : blocks) {
+        std::free(block);
+        stats.reserved -= bytes;
+      }
+    cached.clear();
+  }
+
+  void* from_cache(std::size_t& bytes) {
+    const auto it = cached.lower_bound(bytes);
+    if (it == cached.end() || it->first > bytes + bytes / 4) return nullptr;
+    void* block = it->second.back();
+    it->second.pop_back();
+    bytes = it->first;
+    if (it->second.empty()) cached.erase(it);
+    return block;
+  }
+
+  void* from_system(std::size_t bytes) {
+    const std::size_t alignment = bytes >= huge ? huge : 64;
+    const std::size_t size = (bytes + alignment - 1) / alignment * alignment;
+    void* block = std::aligned_alloc(alignment, size);
+    if (!block) {
+      free_cached();
+      block = std::aligned_alloc(alignment, size);
+    }
+    if (!block) {
+      std::ostringstream message;
+      message << "out of memory: " << bytes << " bytes wanted while " << stats.live << " are in use (";
+      for (int i = 0; i < memory_uses; ++i)
+        message << (i ? ", " : "") << name_of(static_cast<MemoryUse>(i)) << ' ' << stats.live_by_use[i];
+      message << "); a smaller batch needs less";
+      throw std::runtime_error(message.str());
+    }
+    if (bytes >= huge) madvise(block, size, MADV_HUGEPAGE);
+    stats.reserved += bytes;
+    ++stats.system_allocations;
+    return block;
+  }
+};
+
+Arena::Arena() : impl_(std::make_unique<Impl>()) {}
+
+Arena::~Arena() { impl_->free_cached(); }
+
+void* Arena::allocate(std::size_t bytes, MemoryUse use) {
+  std::size_t size = rounded(bytes);
+  const std::lock_guard lock(impl_->guard);
+  void* block = impl_->from_cache(size);
+  if (!block) block = impl_->from_system(size);
+  impl_->live.emplace(block, Impl::Block{size, use});
+  MemoryStats& stats = impl_->stats;
+  stats.live += size;
+  stats.peak = std::max(stats.peak, stats.live);
+  auto& by_use = stats.live_by_use[static_cast<int>(use)];
+  by_use += size;
+  auto& peak_by_use = stats.peak_by_use[static_cast<int>(use)];
+  peak_by_use = std::max(peak_by_use, by_use);
+  return block;
+}
+
+void Arena::release(void* block) noexcept {
+  if (!block) return;
+  const std::lock_guard lock(impl_->guard);
+  const auto it = impl_->live.find(block);
+  if (it == impl_->live.end()) return;
+  const Impl::Block record = it->second;
+  impl_->live.erase(it);
+  impl_->stats.live -= record.bytes;
+  impl_->stats.live_by_use[static_cast<int>(record.use)] -= record.bytes;
+  impl_->cached[record.bytes].push_back(block);
+}
+
+MemoryStats Arena::stats() const {
+  const std::lock_guard lock(impl_->guard);
+  return impl_->stats;
+}
+
+void Arena::reset_peak() {
+  const std::lock_guard lock(impl_->guard);
+  impl_->stats.peak = impl_->stats.live;
+  for (int i = 0; i < memory_uses; ++i) impl_->stats.peak_by_use[i] = impl_->stats.live_by_use[i];
+}
+
+void Arena::trim() {
+  const std::lock_guard lock(impl_->guard);
+  impl_->free_cached();
+}
+
+}  // namespace kagami

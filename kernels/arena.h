@@ -1,0 +1,63 @@
+#pragma once
+// The memory of one device: a caching allocator. Freed blocks are kept and reused, so a steady state allocates nothing.
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+namespace kagami {
+
+/// What a block is for; `kagami pretrain` prints bytes by these.
+enum class MemoryUse : std::uint8_t { activations, parameters, optimizer, data, scratch };
+constexpr int memory_uses = 5;
+const char* name_of(MemoryUse use);
+
+struct MemoryStats {
+  std::size_t live = 0;      ///< bytes handed out now
+  std::size_t peak = 0;      ///< most bytes ever handed out at once
+  std::size_t reserved = 0;  ///< bytes taken from the system, live or cached
+  std::size_t live_by_use[memory_uses] = {};
+  std::size_t peak_by_use[memory_uses] = {};
+  std::uint64_t system_allocations = 0;  ///< calls that had to ask the system
+};
+
+/// Thread-safe. Blocks are aligned to 64 bytes (2 MiB and huge pages from 2 MiB on).
+class Arena {
+ public:
+  Arena();
+  ~Arena();
+  Arena(const Arena&) = delete;
+  Arena& operator=(const Arena&) = delete;
+
+  /// Throws std::runtime_error naming the bytes wanted and what is live when the system has no more.
+  void* allocate(std::size_t bytes, MemoryUse use);
+  void release(void* block) noexcept;
+  MemoryStats stats() const;
+  void reset_peak();
+  /// Gives cached blocks back to the system.
+  void trim();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Scratch memory for the length of a scope: `Scratch<float> packed(device.memory, n);`. Uninitialised.
+template <class T>
+class Scratch {
+ public:
+  Scratch(Arena* arena, std::size_t count)
+      : arena_(arena), data_(static_cast<T*>(arena->allocate(count * sizeof(T), MemoryUse::scratch))), size_(count) {}
+  ~Scratch() { arena_->release(data_); }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  T* data() const { return data_; }
+  std::size_t size() const { return size_; }
+  T& operator[](std::size_t i) const { return data_[i]; }
+
+ private:
+  Arena* arena_;
+  T* data_;
+  std::size_t size_;
+};
+
+}  // namespace kagami
