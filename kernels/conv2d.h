@@ -1,0 +1,40 @@
+#pragma once
+// Two-dimensional convolution (cross-correlation, as in every network): y[n,p,q,k] = bias[k] +
+// sum over r,s,c of x[n, p stride + r - pad, q stride + s - pad, c] w[k,r,s,c]. Activations are NHWC, weights KRSC.
+#include "kernels/launch.h"
+#include "kernels/types.h"
+
+namespace kagami {
+
+/// x: [n,h,w,c], w: [k,r,s,c], y: [n,out_h,out_w,k]; all contiguous. Rows and columns outside x are zero.
+struct Conv2dShape {
+  int n, h, w, c, k, r, s, stride, pad;
+  int out_h() const { return (h + 2 * pad - r) / stride + 1; }
+  int out_w() const { return (w + 2 * pad - s) / stride + 1; }
+  bool operator==(const Conv2dShape&) const = default;
+};
+
+/// The weights [k,r,s,c]. `flipped` is a copy that the CUDA data gradient reads; the CPU needs none.
+template <class T>
+struct Weights {
+  const T* kernel;
+  const T* flipped = nullptr;
+};
+
+/// What is done to y before it is stored.
+template <class T>
+struct ConvEpilogue {
+  const T* bias = nullptr;  ///< [k], added
+};
+
+template <class T>
+void conv2d_forward(Cpu device, const Conv2dShape& shape, const T* x, const Weights<T>& w, T* y,
+                    const ConvEpilogue<T>& epilogue = {});
+/// dx[n,h,w,c]: the gradient of x given that of y.
+template <class T>
+void conv2d_dgrad(Cpu device, const Conv2dShape& shape, const T* dy, const Weights<T>& w, T* dx, Accumulate accumulate);
+/// dw[k,r,s,c]: the gradient of the weights given that of y.
+template <class T>
+void conv2d_wgrad(Cpu device, const Conv2dShape& shape, const T* x, const T* dy, T* dw, Accumulate accumulate);
+
+}  // namespace kagami
