@@ -23,15 +23,19 @@ class Gradients {
   Target target(int i);
   /// Hands over a gradient computed elsewhere (it may share memory with dy). It is added to what is there.
   void add(int i, const Tensor& gradient);
+  /// The same for a gradient that is zero outside rows [first, first + count) of the leading axis.
+  void add_rows(int i, std::int64_t first, std::int64_t count, const Tensor& gradient);
 
  private:
   struct Slot {
     bool wanted = false;
+    bool leaf = false;
+    Tensor* value = nullptr;  // where the gradient of this input is gathered; empty before the first
     Shape shape;
     DType dtype{};
     Device device;
-    Tensor* value = nullptr;  // where the accumulated gradient of this input is kept
   };
+  Slot& slot(int i);
   std::vector<Slot> slots_;
   std::string_view op_;
   friend struct GraphAccess;

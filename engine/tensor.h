@@ -21,11 +21,16 @@ std::ostream& operator<<(std::ostream& out, DType dtype);
 
 template <class T>
 inline constexpr DType dtype_of = [] { static_assert(sizeof(T) == 0, "not an element type"); }();
-template <> inline constexpr DType dtype_of<float> = DType::f32;
-template <> inline constexpr DType dtype_of<double> = DType::f64;
-template <> inline constexpr DType dtype_of<std::int32_t> = DType::i32;
-template <> inline constexpr DType dtype_of<std::uint8_t> = DType::u8;
-template <> inline constexpr DType dtype_of<bf16> = DType::bf16;
+template <>
+inline constexpr DType dtype_of<float> = DType::f32;
+template <>
+inline constexpr DType dtype_of<double> = DType::f64;
+template <>
+inline constexpr DType dtype_of<std::int32_t> = DType::i32;
+template <>
+inline constexpr DType dtype_of<std::uint8_t> = DType::u8;
+template <>
+inline constexpr DType dtype_of<bf16> = DType::bf16;
 
 /// Up to six dimensions, outermost first. Rank 0 is a scalar.
 class Shape {
@@ -108,8 +113,8 @@ class Tensor {
 
   /// Makes this a leaf whose gradient backward() accumulates.
   Tensor& requires_grad(bool on = true);
-  bool wants_grad() const;  ///< a leaf that requires a gradient, or the result of one
-  Tensor grad() const;      ///< empty until backward() reached this leaf
+  bool wants_grad() const;                  ///< a leaf that requires a gradient, or the result of one
+  Tensor grad() const;                      ///< empty until backward() reached this leaf
   void set_grad(const Tensor& grad) const;  ///< backward() adds into this memory; an empty tensor forgets it
 
   /// Whether this handle and its views are the only owners of the memory: then it may be written in place.

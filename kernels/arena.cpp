@@ -30,11 +30,16 @@ std::size_t rounded(std::size_t bytes) {
 
 const char* name_of(MemoryUse use) {
   switch (use) {
-    case MemoryUse::activations: return "activations";
-    case MemoryUse::parameters: return "parameters";
-    case MemoryUse::optimizer: return "optimizer";
-    case MemoryUse::data: return "data";
-    case MemoryUse::scratch: return "scratch";
+    case MemoryUse::activations:
+      return "activations";
+    case MemoryUse::parameters:
+      return "parameters";
+    case MemoryUse::optimizer:
+      return "optimizer";
+    case MemoryUse::data:
+      return "data";
+    case MemoryUse::scratch:
+      return "scratch";
   }
   return "unknown";
 }

@@ -11,9 +11,12 @@ template <class Table>
 const Table& select([[maybe_unused]] const Table& baseline, [[maybe_unused]] const Table& avx2,
                     [[maybe_unused]] const Table& avx512) {
   switch (isa()) {
-    case Isa::avx2: return avx2;
-    case Isa::avx512: return avx512;
-    default: return baseline;
+    case Isa::avx2:
+      return avx2;
+    case Isa::avx512:
+      return avx512;
+    default:
+      return baseline;
   }
 }
 

@@ -1,0 +1,119 @@
+#include "engine/broadcast.h"
+
+#include "engine/dispatch.h"
+#include "kernels/cpu/parallel.h"
+
+namespace kagami {
+
+Shape broadcast_shape(std::string_view op, std::span<const Tensor> inputs) {
+  int rank = 0;
+  for (const Tensor& t : inputs) rank = std::max(rank, t.rank());
+  std::vector<std::int64_t> dims(static_cast<std::size_t>(rank), 1);
+  for (const Tensor& t : inputs)
+    for (int axis = 0; axis < t.rank(); ++axis) {
+      std::int64_t& d = dims[static_cast<std::size_t>(rank - t.rank() + axis)];
+      const std::int64_t extent = t.shape(axis);
+      if (d != extent && d != 1 && extent != 1) {
+        std::string shapes;
+        for (const Tensor& u : inputs) shapes += text(shapes.empty() ? "" : " and ", u.shape());
+        check(false, op, ": shapes ", shapes, " do not broadcast");
+      }
+      if (d == 1) d = extent;
+    }
+  return Shape(std::span<const std::int64_t>(dims));
+}
+
+std::int64_t BroadcastWalk::rows() const {
+  std::int64_t rows = 1;
+  for (std::size_t axis = 0; axis + 1 < extent.size(); ++axis) rows *= extent[axis];
+  return rows;
+}
+
+std::int64_t BroadcastWalk::offset(std::size_t k, std::int64_t row) const {
+  std::int64_t at = 0;
+  for (std::size_t axis = extent.size() - 1; axis-- > 0;) {
+    at += row % extent[axis] * strides[k][axis];
+    row /= extent[axis];
+  }
+  return at;
+}
+
+BroadcastWalk broadcast_walk(const Shape& out, std::span<const Tensor> inputs) {
+  const std::size_t count = inputs.size();
+  std::vector<std::int64_t> extent;  // innermost first while building
+  std::vector<std::vector<std::int64_t>> strides(count);
+  std::vector<std::int64_t> running(count, 1);
+  for (int axis = out.rank() - 1; axis >= 0; --axis) {
+    std::vector<std::int64_t> stride(count);
+    for (std::size_t k = 0; k < count; ++k) {
+      const int own = axis - (out.rank() - inputs[k].rank());
+      const std::int64_t d = own >= 0 ? inputs[k].shape(own) : 1;
+      stride[k] = d == 1 ? 0 : running[k];
+      running[k] *= d;
+    }
+    if (out[axis] == 1) continue;
+    bool merges = !extent.empty();
+    for (std::size_t k = 0; k < count && merges; ++k) merges = stride[k] == strides[k].back() * extent.back();
+    if (merges) {
+      extent.back() *= out[axis];
+      continue;
+    }
+    extent.push_back(out[axis]);
+    for (std::size_t k = 0; k < count; ++k) strides[k].push_back(stride[k]);
+  }
+  if (extent.empty()) {
+    extent.push_back(1);
+    for (auto& s : strides) s.push_back(0);
+  }
+  BroadcastWalk walk;
+  walk.extent.assign(extent.rbegin(), extent.rend());
+  for (auto& s : strides) walk.strides.emplace_back(s.rbegin(), s.rend());
+  return walk;
+}
+
+namespace {
+
+/// y[o, i] = sum over a of x[o, a, i].
+template <class T>
+void sum_middle(const T* x, T* y, std::int64_t outer, std::int64_t middle, std::int64_t inner) {
+  constexpr std::int64_t tile = 256;
+  const std::int64_t tiles = (inner + tile - 1) / tile;
+  cpu::parallel_for(outer * tiles, std::max<std::int64_t>(1, 65536 / (middle * tile + 1)),
+                    [&](std::int64_t first, std::int64_t last) {
+                      for (std::int64_t job = first; job < last; ++job) {
+                        const std::int64_t o = job / tiles, i0 = job % tiles * tile, n = std::min(tile, inner - i0);
+                        double sum[tile] = {};
+                        for (std::int64_t a = 0; a < middle; ++a) {
+                          const T* row = x + (o * middle + a) * inner + i0;
+                          for (std::int64_t i = 0; i < n; ++i) sum[i] += static_cast<double>(row[i]);
+                        }
+                        for (std::int64_t i = 0; i < n; ++i) y[o * inner + i0 + i] = static_cast<T>(sum[i]);
+                      }
+                    });
+}
+
+Tensor sum_axis(const Tensor& x, int axis) {
+  std::int64_t outer = 1, inner = 1;
+  for (int a = 0; a < axis; ++a) outer *= x.shape(a);
+  for (int a = axis + 1; a < x.rank(); ++a) inner *= x.shape(a);
+  Shape shape = x.shape();
+  shape[axis] = 1;
+  Tensor y = Tensor::empty(shape, x.dtype(), x.device());
+  dispatch("sum", x, [&](Cpu, auto zero) {
+    using T = decltype(zero);
+    sum_middle(x.data<T>(), y.data<T>(), outer, x.shape(axis), inner);
+  });
+  return y;
+}
+
+}  // namespace
+
+Tensor sum_to_shape(const Tensor& x, const Shape& shape) {
+  Tensor y = x.detach();
+  const int extra = x.rank() - shape.rank();
+  for (int axis = 0; axis < x.rank(); ++axis)
+    if (y.shape(axis) != 1 && (axis < extra || shape[axis - extra] == 1)) y = sum_axis(y, axis);
+  return y.view(shape);
+}
+
+}  // namespace kagami

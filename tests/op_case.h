@@ -1,0 +1,37 @@
+#pragma once
+// One OpCase gives an op its checks: gradients by central differences in f64 with a random upstream gradient, f32
+// against f64, the same bits with any number of threads, and accumulation into gradients that are already there.
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "engine/autograd.h"
+#include "engine/tensor.h"
+
+namespace kagami::test {
+
+struct OpCase {
+  std::string name;
+  std::vector<Shape> inputs;
+  std::function<Tensor(const std::vector<Tensor>&)> op;
+  double low = -2, high = 2;      ///< inputs are uniform in [low, high]
+  double tolerance = 2e-7;        ///< of the gradient check, relative to 1 + |value|
+  double f32_tolerance = 2e-5;    ///< Frobenius, f32 against f64
+  std::vector<int> no_grad = {};  ///< inputs that take no gradient (masks)
+};
+
+/// Uniform values, the same for a seed in every type.
+Tensor random_tensor(const Shape& shape, DType dtype, unsigned seed, double low = -1, double high = 1);
+
+/// ||a - b|| / ||b|| over all elements, as doubles; NaN when either holds one, infinite when shapes differ.
+double relative_error(const Tensor& a, const Tensor& b);
+
+/// Empty when backward() agrees with central differences, else one line saying where it does not.
+std::string gradient_mismatch(const OpCase& c);
+
+/// All checks of a case, as GoogleTest failures.
+void check_op(const OpCase& c);
+
+}  // namespace kagami::test
