@@ -76,6 +76,14 @@ std::optional<StoredType> stored_type_named(std::string_view name) {
 
 std::string as_text(json::string_view view) { return std::string(view.data(), view.size()); }
 
+/// Names come from the file: line breaks in them must not break the message.
+std::string printable(std::string name) {
+  for (char& c : name) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = '?';
+  }
+  return name;
+}
+
 /// Reads one value "name": {"dtype": ..., "shape": [...], "data_offsets": [first, last]}.
 class EntryReader {
  public:
@@ -106,7 +114,7 @@ class EntryReader {
  private:
   template <class... Parts>
   void require(bool ok, Parts&&... parts) const {
-    check(ok, file_, ": tensor '", name_, "': ", std::forward<Parts>(parts)...);
+    check(ok, file_, ": tensor '", printable(name_), "': ", std::forward<Parts>(parts)...);
   }
 
   const json::value& field(const json::object& object, const char* key) const {
@@ -119,7 +127,7 @@ class EntryReader {
     require(value.is_string(), "its dtype is not a string");
     const std::string name = as_text(value.get_string());
     const std::optional<StoredType> type = stored_type_named(name);
-    require(type.has_value(), "unknown dtype '", name, "'");
+    require(type.has_value(), "unknown dtype '", printable(name), "'");
     return *type;
   }
 
@@ -154,7 +162,7 @@ Metadata read_metadata(const json::value& value, const std::string& file) {
   check(value.is_object(), file, ": __metadata__ in the header is not an object");
   Metadata metadata;
   for (const auto& [key, entry] : value.get_object()) {
-    check(entry.is_string(), file, ": __metadata__ entry '", as_text(key), "' is not a string");
+    check(entry.is_string(), file, ": __metadata__ entry '", printable(as_text(key)), "' is not a string");
     metadata[as_text(key)] = as_text(entry.get_string());
   }
   return metadata;
@@ -162,14 +170,14 @@ Metadata read_metadata(const json::value& value, const std::string& file) {
 
 void check_coverage(const std::vector<HeaderEntry>& entries, std::size_t data_bytes, const std::string& file) {
   std::size_t end = 0;
-  const std::string* previous = nullptr;
+  std::string previous;
   for (const HeaderEntry& entry : entries) {
-    check(entry.first >= end, file, ": tensor '", entry.tensor.name, "' overlaps tensor '", previous ? *previous : "",
-          "'; the header is damaged");
-    check(entry.first == end, file, ": tensor '", entry.tensor.name, "' starts at byte ", entry.first,
+    check(entry.first >= end, file, ": tensor '", printable(entry.tensor.name), "' overlaps tensor '",
+          printable(previous), "'; the header is damaged");
+    check(entry.first == end, file, ": tensor '", printable(entry.tensor.name), "' starts at byte ", entry.first,
           " of the data but the tensor before it ends at ", end, "; the header is damaged");
     end = entry.last;
-    previous = &entry.tensor.name;
+    previous = entry.tensor.name;
   }
   check(end == data_bytes, file, ": ", data_bytes - end, " bytes follow the last tensor; the file is damaged");
 }
@@ -182,7 +190,8 @@ SafetensorsHeader parse_safetensors_header(std::string_view text, std::size_t da
   check(!error, file, ": the header is not valid JSON (", error.message(), "); the file is damaged");
   check(root.is_object(), file, ": the header is not a JSON object; the file is damaged");
   if (const auto duplicate = find_duplicate_key(text)) {
-    throw InputError(kagami::text(file, ": '", *duplicate, "' stands twice in the header; the file is damaged"));
+    throw InputError(
+        kagami::text(file, ": '", printable(*duplicate), "' stands twice in the header; the file is damaged"));
   }
   SafetensorsHeader header;
   for (const auto& [key, value] : root.get_object()) {

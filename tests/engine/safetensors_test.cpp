@@ -179,7 +179,7 @@ TEST(Safetensors, WrongHeadersAreRefusedWithTheReason) {
     expect_message(refusal(folder / "f"), {(folder / "f").string(), c.reason});
   }
   write_bytes(folder / "f", std::string(8, '\xFF') + "{}");
-  expect_message(refusal(folder / "f"), {"gives a header of", "not a safetensors file"});
+  expect_message(refusal(folder / "f"), {"give a header of", "not a safetensors file"});
 }
 
 TEST(Safetensors, ForeignFilesWithOtherTypesAndOddAlignmentAreRead) {

@@ -1,0 +1,63 @@
+#include "engine/npy.h"
+
+#include <cstring>
+#include <regex>
+#include <string>
+#include <string_view>
+
+#include "engine/atomic_file.h"
+#include "engine/error.h"
+#include "engine/mapped_file.h"
+
+namespace kagami {
+namespace {
+
+constexpr std::string_view magic{"\x93NUMPY\x01\x00", 8};  // with the version, 1.0
+constexpr std::size_t length_bytes = 2;
+constexpr std::size_t alignment = 64;
+
+}  // namespace
+
+void write_npy(const std::filesystem::path& path, std::span<const float> values, std::int64_t rows,
+               std::int64_t columns) {
+  check(rows >= 0 && columns >= 0 && values.size() == static_cast<std::size_t>(rows * columns), "write_npy '",
+        path.string(), "': ", values.size(), " values for [", rows, ",", columns, "]");
+  std::string header = text("{'descr': '<f4', 'fortran_order': False, 'shape': (", rows, ", ", columns, "), }");
+  const std::size_t used = magic.size() + length_bytes + header.size() + 1;
+  header.append((alignment - used % alignment) % alignment, ' ');
+  header += '\n';
+  const auto length = static_cast<std::uint16_t>(header.size());
+  AtomicFile file(path);
+  file.write(magic);
+  file.write(&length, length_bytes);
+  file.write(header);
+  file.write(values.data(), values.size_bytes());
+  file.commit();
+}
+
+Matrix read_npy(const std::filesystem::path& path) {
+  const MappedFile file(path);
+  const std::string name = path.string();
+  const std::string_view bytes{reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
+  check(bytes.starts_with(magic) && bytes.size() >= magic.size() + length_bytes, name,
+        ": not an .npy file of version 1.0");
+  std::uint16_t length = 0;
+  std::memcpy(&length, bytes.data() + magic.size(), length_bytes);
+  const std::size_t start = magic.size() + length_bytes + length;
+  check(bytes.size() >= start, name, ": cut off inside the header");
+  const std::string header(bytes.substr(magic.size() + length_bytes, length));
+  static const std::regex pattern(
+      R"(\{'descr': '<f4', 'fortran_order': False, 'shape': \((\d{1,9}), (\d{1,9})\), \}\s*)");
+  std::smatch match;
+  check(std::regex_match(header, match, pattern), name, ": expected a float32 matrix in C order, the header is ",
+        header.substr(0, header.find('\n')));
+  Matrix matrix{std::stoll(match[1]), std::stoll(match[2]), {}};
+  const std::size_t count = static_cast<std::size_t>(matrix.rows * matrix.columns);
+  check(bytes.size() - start == count * sizeof(float), name, ": [", matrix.rows, ",", matrix.columns, "] needs ",
+        count * sizeof(float), " bytes of data, the file has ", bytes.size() - start);
+  matrix.values.resize(count);
+  if (count > 0) std::memcpy(matrix.values.data(), bytes.data() + start, count * sizeof(float));
+  return matrix;
+}
+
+}  // namespace kagami
