@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Builds everything and runs every test; needs about half an hour on two cores from a clean clone.
+#   scripts/test.sh          the sanitizer build's tests of kernels, engine and data, then all tests of the optimised build
+#   scripts/test.sh --quick  only the optimised build
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/dependencies.sh
+
+quick=no
+for argument in "$@"; do
+  case $argument in
+    --quick) quick=yes ;;
+    -h|--help) sed -n '2,4s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    *) echo "scripts/test.sh: unknown argument '$argument'; it takes --quick or nothing" >&2; exit 2 ;;
+  esac
+done
+
+jobs=$(nproc)
+kagami_need yes
+launcher=()
+if command -v ccache >/dev/null; then launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
+
+cmake --preset cpu "${launcher[@]}"
+cmake --build build/cpu -j "$jobs"
+
+if [ "$quick" = no ]; then
+  # Memory errors live in kernels, in the graph and in readers of damaged files; training runs add time, not coverage.
+  cmake --preset cpu-asan "${launcher[@]}"
+  cmake --build build/cpu-asan -j "$jobs"
+  ctest --preset cpu-asan -j "$jobs" -L 'sanitized'
+fi
+
+# Last, so that the closing lines are those of the whole suite.
+ctest --preset cpu -j "$jobs"
