@@ -34,4 +34,7 @@ std::string gradient_mismatch(const OpCase& c);
 /// All checks of a case, as GoogleTest failures.
 void check_op(const OpCase& c);
 
+/// f32 against f64 and the same bits with any number of threads: for shapes too large for finite differences.
+void check_large(const OpCase& c);
+
 }  // namespace kagami::test
