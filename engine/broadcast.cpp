@@ -1,7 +1,6 @@
 #include "engine/broadcast.h"
 
-#include "engine/dispatch.h"
-#include "kernels/cpu/parallel.h"
+#include "engine/reduce.h"
 
 namespace kagami {
 
@@ -71,48 +70,23 @@ BroadcastWalk broadcast_walk(const Shape& out, std::span<const Tensor> inputs) {
   return walk;
 }
 
-namespace {
-
-/// y[o, i] = sum over a of x[o, a, i].
-template <class T>
-void sum_middle(const T* x, T* y, std::int64_t outer, std::int64_t middle, std::int64_t inner) {
-  constexpr std::int64_t tile = 256;
-  const std::int64_t tiles = (inner + tile - 1) / tile;
-  cpu::parallel_for(outer * tiles, std::max<std::int64_t>(1, 65536 / (middle * tile + 1)),
-                    [&](std::int64_t first, std::int64_t last) {
-                      for (std::int64_t job = first; job < last; ++job) {
-                        const std::int64_t o = job / tiles, i0 = job % tiles * tile, n = std::min(tile, inner - i0);
-                        double sum[tile] = {};
-                        for (std::int64_t a = 0; a < middle; ++a) {
-                          const T* row = x + (o * middle + a) * inner + i0;
-                          for (std::int64_t i = 0; i < n; ++i) sum[i] += static_cast<double>(row[i]);
-                        }
-                        for (std::int64_t i = 0; i < n; ++i) y[o * inner + i0 + i] = static_cast<T>(sum[i]);
-                      }
-                    });
-}
-
-Tensor sum_axis(const Tensor& x, int axis) {
-  std::int64_t outer = 1, inner = 1;
-  for (int a = 0; a < axis; ++a) outer *= x.shape(a);
-  for (int a = axis + 1; a < x.rank(); ++a) inner *= x.shape(a);
-  Shape shape = x.shape();
-  shape[axis] = 1;
-  Tensor y = Tensor::empty(shape, x.dtype(), x.device());
-  dispatch("sum", x, [&](Cpu, auto zero) {
-    using T = decltype(zero);
-    sum_middle(x.data<T>(), y.data<T>(), outer, x.shape(axis), inner);
-  });
-  return y;
-}
-
-}  // namespace
-
 Tensor sum_to_shape(const Tensor& x, const Shape& shape) {
-  Tensor y = x.detach();
   const int extra = x.rank() - shape.rank();
-  for (int axis = 0; axis < x.rank(); ++axis)
-    if (y.shape(axis) != 1 && (axis < extra || shape[axis - extra] == 1)) y = sum_axis(y, axis);
+  const auto summed = [&](int axis) { return x.shape(axis) != 1 && (axis < extra || shape[axis - extra] == 1); };
+  Tensor y = x.detach();
+  const NoGrad no_grad;
+  for (int axis = 0; axis < x.rank(); ++axis) {
+    if (!summed(axis)) continue;
+    ReduceShape run = reduce_shape(y.shape(), axis);  // neighbouring axes are summed as one
+    Shape result = y.shape();
+    result[axis] = 1;
+    for (; axis + 1 < x.rank() && (summed(axis + 1) || x.shape(axis + 1) == 1); ++axis) {
+      run.count *= x.shape(axis + 1);
+      run.inner /= x.shape(axis + 1);
+      result[axis + 1] = 1;
+    }
+    y = detail::reduce(Sum{}, y, run, result);
+  }
   return y.view(shape);
 }
 

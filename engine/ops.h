@@ -2,6 +2,7 @@
 // Every op of the engine: values here, gradients in engine/ops/<op>.cu. Shapes broadcast where two tensors meet.
 #include "engine/autograd.h"
 #include "engine/tensor.h"
+#include "engine/weight.h"
 
 namespace kagami {
 
@@ -32,5 +33,28 @@ Tensor tanh(const Tensor& x);
 Tensor clamp(const Tensor& x, double low, double high);
 /// a where `mask` is not 0, else b. The mask may be of any type and takes no gradient.
 Tensor where(const Tensor& mask, const Tensor& a, const Tensor& b);
+
+// Reductions, over everything (to a scalar) or over one axis (negative: from the end; dropped, or kept as 1). Sums are
+// taken in double.
+Tensor sum(const Tensor& x);
+Tensor sum(const Tensor& x, int axis, bool keep_dims = false);
+Tensor mean(const Tensor& x);
+Tensor mean(const Tensor& x, int axis, bool keep_dims = false);
+/// NaN where there is one; the gradient goes to the first maximum.
+Tensor max(const Tensor& x);
+Tensor max(const Tensor& x, int axis, bool keep_dims = false);
+/// NaN where there is one; the gradient goes to the first minimum.
+Tensor min(const Tensor& x);
+Tensor min(const Tensor& x, int axis, bool keep_dims = false);
+enum class Variance { biased, unbiased };  ///< squared deviations over n, or over n - 1
+Tensor var(const Tensor& x, Variance kind);
+Tensor var(const Tensor& x, int axis, Variance kind, bool keep_dims = false);
+
+// Products of matrices.
+/// op(a) op(b) over the last two axes, op being the transpose where asked for. Leading axes are equal, or one operand
+/// is a single matrix that all of the batch share.
+Tensor matmul(const Tensor& a, const Tensor& b, bool transpose_a = false, bool transpose_b = false);
+/// x w^T + bias: x [..., in], w [out, in], bias [out] or empty.
+Tensor linear(const Tensor& x, const Weight& w, const Tensor& bias = {});
 
 }  // namespace kagami
