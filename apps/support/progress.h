@@ -1,0 +1,44 @@
+#pragma once
+// What a run shows while it works: one line that changes on a terminal, a line now and then elsewhere.
+#include <chrono>
+#include <cstdint>
+#include <limits>
+#include <string>
+
+namespace kagami::apps {
+
+/// What the progress line says. NaN: not measured.
+struct ProgressValues {
+  static constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
+  int epoch = 0, epochs = 0;
+  std::int64_t step = 0, steps = 0;  ///< of the whole run
+  double loss = unknown, images_per_second = unknown, contrastive_accuracy = unknown;
+  double std_sqrt_d = unknown;  ///< 1: the representation uses all directions; 0: collapsed
+  double mean_norm = unknown;   ///< m_o, the length of the mean unit vector; 0: centred, 1: collapsed
+  double knn = unknown;
+  double seconds_left = unknown;
+};
+std::string progress_text(const ProgressValues& values);
+
+class Progress {
+ public:
+  /// Looks at standard output: a terminal or not.
+  Progress();
+  Progress(bool terminal, int columns) : terminal_(terminal), columns_(columns) {}
+  ~Progress();
+  /// Shows the values, at most every tenth of a second on a terminal and every `plain_interval` seconds elsewhere.
+  void show(const ProgressValues& values, bool now = false);
+  /// A line that stays.
+  void say(const std::string& line);
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  static constexpr double plain_interval = 10;
+  void erase();
+  bool terminal_;
+  int columns_;
+  bool shown_ = false;
+  Clock::time_point last_{};
+};
+
+}  // namespace kagami::apps

@@ -1,0 +1,17 @@
+#pragma once
+// Recipe files: one `key = value` a line, `#` and `;` begin comments. The keys are the command's option names.
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace kagami::apps {
+
+struct RecipeEntry {
+  std::string key, value;
+  int line;
+};
+
+/// Throws InputError, naming the file and the line, when the file cannot be read or a line is not `key = value`.
+std::vector<RecipeEntry> read_recipe(const std::filesystem::path& file);
+
+}  // namespace kagami::apps

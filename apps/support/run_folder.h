@@ -1,0 +1,38 @@
+#pragma once
+// The folder of one training run: who may write to it, and what is in it.
+#include <filesystem>
+#include <string>
+
+namespace kagami::apps {
+
+enum class RunStart { fresh, resume, overwrite };
+
+/// Holds RUN/lock while it lives. RUN/config.ini says how the run was made, RUN/log.jsonl what it measured; checkpoints
+/// lie beside them.
+class RunFolder {
+ public:
+  /// fresh: creates the folder; refuses one that holds a run, or files that are none. overwrite: removes the run that
+  /// is there, and nothing else. resume: needs one. Throws InputError saying what to do; another process in it is
+  /// refused.
+  RunFolder(std::filesystem::path folder, RunStart start);
+  ~RunFolder();
+  RunFolder(const RunFolder&) = delete;
+  RunFolder& operator=(const RunFolder&) = delete;
+
+  const std::filesystem::path& path() const { return folder_; }
+  std::filesystem::path config() const { return folder_ / "config.ini"; }
+  std::filesystem::path log() const { return folder_ / "log.jsonl"; }
+  /// Whether a folder holds a run.
+  static bool holds_run(const std::filesystem::path& folder);
+
+ private:
+  void lock();
+  void remove_run();
+  std::filesystem::path folder_;
+  int lock_ = -1;
+};
+
+/// Writes beside the file, syncs, renames: the file is the old one or the whole new one. Throws std::runtime_error.
+void write_whole_file(const std::filesystem::path& file, const std::string& content);
+
+}  // namespace kagami::apps

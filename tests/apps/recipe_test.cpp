@@ -1,0 +1,41 @@
+#include "apps/support/recipe.h"
+
+#include <gtest/gtest.h>
+
+#include "engine/error.h"
+#include "tests/apps/temporary_folder.h"
+
+namespace kagami::apps {
+namespace {
+
+using test::message_of;
+using test::TemporaryFolder;
+using test::write_content;
+
+TEST(Recipe, KeysValuesCommentsAndLineNumbers) {
+  const TemporaryFolder folder;
+  write_content(folder / "a.ini", "# title\n\nepochs = 3\n  data=a folder/x#1 ; not this\r\nempty =\n");
+  const auto entries = read_recipe(folder / "a.ini");
+  ASSERT_EQ(entries.size(), 3U);
+  EXPECT_EQ(entries[0].key, "epochs");
+  EXPECT_EQ(entries[0].value, "3");
+  EXPECT_EQ(entries[0].line, 3);
+  EXPECT_EQ(entries[1].value, "a folder/x#1");
+  EXPECT_EQ(entries[1].line, 4);
+  EXPECT_EQ(entries[2].value, "");
+}
+
+TEST(Recipe, SaysWhatIsWrongAndWhere) {
+  const TemporaryFolder folder;
+  write_content(folder / "a.ini", "epochs = 3\nbatch 12\n");
+  const std::string place = (folder / "a.ini").string();
+  EXPECT_EQ(message_of<InputError>([&] { read_recipe(folder / "a.ini"); }),
+            place + ":2: 'batch 12' is not of the form key = value");
+  write_content(folder / "a.ini", "= 3\n");
+  EXPECT_NE(message_of<InputError>([&] { read_recipe(folder / "a.ini"); }).find(":1:"), std::string::npos);
+  EXPECT_NE(message_of<InputError>([&] { read_recipe(folder / "none.ini"); }).find("No such file"), std::string::npos);
+  EXPECT_NE(message_of<InputError>([&] { read_recipe(folder.path()); }).find("is a folder"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace kagami::apps
