@@ -1,0 +1,56 @@
+#pragma once
+// Optimizer updates over flat parameter memory: one pass that reads gradients and writes parameters and state. Learning
+// rates and momentum come from StepScalars in device memory. Sums run in an order that depends on sizes only.
+#include <cstdint>
+
+#include "kernels/launch.h"
+#include "kernels/step_scalars.h"
+
+namespace kagami {
+
+/// A range of the flat buffers that is updated alike.
+struct UpdateRange {
+  std::int64_t offset, count;
+  int group;    ///< whose learning rate applies
+  bool decay;   ///< whether weight decay applies
+  bool scaled;  ///< LARS: whether the trust ratio applies; then the range is one whole parameter
+};
+
+struct SgdSettings {
+  double weight_decay = 0;
+  bool nesterov = false;
+};
+
+/// g += decay p; v = momentum v + g; p -= lr v (Nesterov: p -= lr (g + momentum v)). p, g, v: flat.
+template <class T>
+void sgd_update(Cpu device, const UpdateRange* ranges, int range_count, const StepScalars* scalars,
+                const SgdSettings& settings, T* p, const T* g, T* v);
+
+struct LarsSettings {
+  double weight_decay = 0, trust = 1e-3;
+  bool joint_norm = true;       ///< trust |p| / |g + decay p|; otherwise trust |p| / (|g| + decay |p| + 1e-8)
+  bool clip = false;            ///< ratio = min(ratio / lr, 1)
+  bool lr_in_momentum = false;  ///< v = m v + lr ratio (g + decay p), p -= v; otherwise the rate is applied to v
+};
+
+/// You et al. 2017. Ranges that are not `scaled` have ratio 1 and no decay. Where a norm is zero the ratio is 1, and
+/// with separate norms there is no decay either.
+template <class T>
+void lars_update(Cpu device, const UpdateRange* ranges, int range_count, const StepScalars* scalars,
+                 const LarsSettings& settings, T* p, const T* g, T* v);
+
+struct AdamWSettings {
+  double weight_decay = 0, beta2 = 0.999, epsilon = 1e-8;
+};
+
+/// Loshchilov and Hutter 2019: p *= 1 - lr decay; then Adam, bias-corrected for update number step + 1. m, v: flat
+/// moments.
+template <class T>
+void adamw_update(Cpu device, const UpdateRange* ranges, int range_count, const StepScalars* scalars,
+                  const AdamWSettings& settings, T* p, const T* g, T* m, T* v);
+
+/// target = tau target + (1 - tau) source, with tau = scalars->ema_tau.
+template <class T>
+void ema_update(Cpu device, std::int64_t count, const StepScalars* scalars, T* target, const T* source);
+
+}  // namespace kagami
