@@ -1,0 +1,113 @@
+#pragma once
+// Batch normalisation over the rows of [rows, channels] (NHWC images: rows are pixels), as PyTorch computes it:
+//   y = gamma (x - mean) / sqrt(var + eps) + beta,   var biased.
+// Rows are split into `groups` equal contiguous parts with statistics of their own (one per view, say).
+#include <cmath>
+#include <cstdint>
+
+#include "kernels/launch.h"
+#include "kernels/types.h"
+
+namespace kagami {
+
+struct BatchNormShape {
+  std::int64_t rows;
+  int channels;
+  int groups = 1;
+  std::int64_t group_rows() const { return rows / groups; }
+};
+
+/// How the running statistics follow several groups: each group's update after the other (as separate batches would
+/// give), or one update with the groups' average (split batch norm).
+enum class RunningUpdate { in_order, mean };
+
+/// The normalisation of one group and channel, y = scale x + shift, and what its gradient needs.
+template <class T>
+struct BatchNormAffine {
+  T inverse_std, scale, shift;
+};
+template <class T>
+KAGAMI_HD BatchNormAffine<T> batch_norm_affine(double mean, double var, double eps, double gamma, double beta) {
+  const double inverse_std = 1 / std::sqrt(var + eps), scale = gamma * inverse_std;
+  return {static_cast<T>(inverse_std), static_cast<T>(scale), static_cast<T>(beta - mean * scale)};
+}
+
+/// A running statistic after a batch that measured `value`.
+KAGAMI_HD inline double batch_norm_running(double running, double value, double momentum) {
+  return (1 - momentum) * running + momentum * value;
+}
+/// The unbiased variance, which the running variance follows.
+KAGAMI_HD inline double batch_norm_unbiased(double var, std::int64_t rows) {
+  return var * static_cast<double>(rows) / static_cast<double>(rows - 1);
+}
+
+/// dx = a g + b (x - mean) + c, with g the gradient of y (zero where ReLU cut), sum_g and sum_gx = sum g (x - mean)
+/// over the group's rows. With running statistics mean and variance are constants: b = c = 0.
+template <class T>
+struct BatchNormGradient {
+  T a, b, c;
+};
+template <class T>
+KAGAMI_HD BatchNormGradient<T> batch_norm_gradient(double gamma, double inverse_std, double sum_g, double sum_gx,
+                                                   std::int64_t rows, bool batch_statistics) {
+  const double a = gamma * inverse_std, n = static_cast<double>(rows);
+  if (!batch_statistics) return {static_cast<T>(a), T(0), T(0)};
+  return {static_cast<T>(a), static_cast<T>(-a * inverse_std * inverse_std * sum_gx / n),
+          static_cast<T>(-a * sum_g / n)};
+}
+
+/// What the op keeps per group and channel; each array is [groups, channels].
+template <class T>
+struct BatchNormSaved {
+  T *mean, *inverse_std, *scale, *shift;
+};
+
+/// Parameters, each [channels] or null: gamma 1, beta 0, no running statistics.
+template <class T>
+struct BatchNormParameters {
+  const T* gamma = nullptr;
+  const T* beta = nullptr;
+  T* running_mean = nullptr;
+  T* running_var = nullptr;
+};
+
+/// Measures x (rows per group > 1), fills `saved` and updates the running statistics.
+template <class T>
+void batch_norm_measure(Cpu device, const BatchNormShape& shape, const T* x, const BatchNormParameters<T>& parameters,
+                        double eps, double momentum, RunningUpdate update, const BatchNormSaved<T>& saved);
+/// Fills `saved` (of one group) from the running statistics instead.
+template <class T>
+void batch_norm_from_running(int channels, const BatchNormParameters<T>& parameters, double eps,
+                             const BatchNormSaved<T>& saved);
+
+/// y = scale x + shift (+ residual), then ReLU where asked, in one pass. y may be x; residual [rows, channels] or null.
+template <class T>
+void batch_norm_apply(Cpu device, const BatchNormShape& shape, const T* x, const BatchNormSaved<T>& saved,
+                      const T* residual, bool relu, T* y);
+
+/// Memory a gradient goes to; null leaves the gradient out.
+template <class T>
+struct GradientMemory {
+  T* data = nullptr;
+  Accumulate accumulate = Accumulate::no;
+};
+
+/// Where the gradient of a fused batch norm comes from and goes to.
+template <class T>
+struct BatchNormBackward {
+  const T* dy;
+  const T* x;                   ///< the input that was normalised
+  const T* y;                   ///< the output: where it is 0 ReLU cut. Null where there was no residual: recomputed
+  bool relu;                    ///< whether the output went through ReLU
+  bool batch_statistics;        ///< training: mean and variance depend on x
+  GradientMemory<T> dx;         ///< [rows, channels]; may be dy or x
+  GradientMemory<T> dresidual;  ///< [rows, channels], dy where ReLU did not cut; may be dy unless dx is
+  GradientMemory<T> dgamma;     ///< [channels]
+  GradientMemory<T> dbeta;      ///< [channels]
+};
+/// One reduction pass over dy and x, then one pass that writes dx and the residual's gradient.
+template <class T>
+void batch_norm_backward(Cpu device, const BatchNormShape& shape, const T* gamma, const BatchNormSaved<T>& saved,
+                         const BatchNormBackward<T>& gradient);
+
+}  // namespace kagami

@@ -1,0 +1,238 @@
+#include "kernels/batch_norm.h"
+
+#include <algorithm>
+
+#include "kernels/cpu/batch_norm_kernels.h"
+#include "kernels/cpu/isa/select.h"
+#include "kernels/cpu/parallel.h"
+
+namespace kagami {
+namespace {
+
+template <class T>
+const cpu::BatchNormKernels<T>& kernels();
+template <>
+const cpu::BatchNormKernels<float>& kernels() {
+  return cpu::select(cpu::baseline::batch_norm_float, cpu::avx2::batch_norm_float, cpu::avx512::batch_norm_float);
+}
+template <>
+const cpu::BatchNormKernels<double>& kernels() {
+  return cpu::select(cpu::baseline::batch_norm_double, cpu::avx2::batch_norm_double, cpu::avx512::batch_norm_double);
+}
+
+/// Rows in pieces that fit the second-level cache, each inside one group. The cut depends on the shape alone, and so
+/// does the order in which sums of pieces are put together.
+class Pieces {
+ public:
+  explicit Pieces(const BatchNormShape& shape)
+      : group_rows_(shape.group_rows()),
+        rows_(std::max<std::int64_t>(8, (1 << 15) / shape.channels)),
+        per_group_((group_rows_ + rows_ - 1) / rows_),
+        count_(per_group_ * shape.groups) {}
+  std::int64_t count() const { return count_; }
+  std::int64_t per_group() const { return per_group_; }
+  std::int64_t group(std::int64_t piece) const { return piece / per_group_; }
+  std::int64_t first(std::int64_t piece) const { return group(piece) * group_rows_ + piece % per_group_ * rows_; }
+  std::int64_t rows(std::int64_t piece) const { return std::min(rows_, group_rows_ - piece % per_group_ * rows_); }
+
+  template <class F>
+  void for_each(F f) const {
+    cpu::parallel_for(count_, 1, [&](std::int64_t piece, std::int64_t) { f(piece); });
+  }
+
+ private:
+  std::int64_t group_rows_, rows_, per_group_, count_;
+};
+
+/// Mean and biased variance of every group and channel, put together from pieces by Chan's formula (Chan, Golub and
+/// LeVeque 1979).
+template <class T>
+void group_moments(const BatchNormShape& shape, const Pieces& pieces, const T* means, const T* squares, double* mean,
+                   double* var) {
+  const std::int64_t channels = shape.channels;
+  for (std::int64_t g = 0; g < shape.groups; ++g)
+    for (std::int64_t c = 0; c < channels; ++c) {
+      double rows = 0, centre = 0, m2 = 0;
+      for (std::int64_t p = g * pieces.per_group(); p < (g + 1) * pieces.per_group(); ++p) {
+        const double more = static_cast<double>(pieces.rows(p)), all = rows + more;
+        const double delta = means[p * channels + c] - centre;
+        centre += delta * more / all;
+        m2 += squares[p * channels + c] + delta * delta * rows * more / all;
+        rows = all;
+      }
+      mean[g * channels + c] = centre;
+      var[g * channels + c] = m2 / rows;
+    }
+}
+
+template <class T>
+void update_running(const BatchNormShape& shape, const double* mean, const double* var, double momentum,
+                    RunningUpdate update, T* running_mean, T* running_var) {
+  const std::int64_t rows = shape.group_rows(), groups = shape.groups;
+  for (std::int64_t c = 0; c < shape.channels; ++c) {
+    double new_mean = running_mean[c], new_var = running_var[c], mean_sum = 0, var_sum = 0;
+    for (std::int64_t g = 0; g < groups; ++g) {
+      const std::int64_t at = g * shape.channels + c;
+      const double unbiased = batch_norm_unbiased(var[at], rows);
+      mean_sum += mean[at];
+      var_sum += unbiased;
+      if (update == RunningUpdate::mean) continue;
+      new_mean = batch_norm_running(new_mean, mean[at], momentum);
+      new_var = batch_norm_running(new_var, unbiased, momentum);
+    }
+    if (update == RunningUpdate::mean) {
+      new_mean = batch_norm_running(new_mean, mean_sum / static_cast<double>(groups), momentum);
+      new_var = batch_norm_running(new_var, var_sum / static_cast<double>(groups), momentum);
+    }
+    running_mean[c] = static_cast<T>(new_mean);
+    running_var[c] = static_cast<T>(new_var);
+  }
+}
+
+template <class T>
+void save_channel(const BatchNormParameters<T>& parameters, std::int64_t channel, double mean, double var, double eps,
+                  const BatchNormSaved<T>& saved, std::int64_t at) {
+  const double gamma = parameters.gamma ? parameters.gamma[channel] : 1;
+  const double beta = parameters.beta ? parameters.beta[channel] : 0;
+  const BatchNormAffine<T> affine = batch_norm_affine<T>(mean, var, eps, gamma, beta);
+  saved.mean[at] = static_cast<T>(mean);
+  saved.inverse_std[at] = affine.inverse_std;
+  saved.scale[at] = affine.scale;
+  saved.shift[at] = affine.shift;
+}
+
+/// The sum over pieces of one group, in order.
+template <class T>
+double group_sum(const BatchNormShape& shape, const Pieces& pieces, const T* sums, std::int64_t group,
+                 std::int64_t channel) {
+  double total = 0;
+  for (std::int64_t p = group * pieces.per_group(); p < (group + 1) * pieces.per_group(); ++p)
+    total += sums[p * shape.channels + channel];
+  return total;
+}
+
+template <class T>
+void write(const GradientMemory<T>& memory, std::int64_t at, double value) {
+  if (!memory.data) return;
+  memory.data[at] = static_cast<T>(memory.accumulate == Accumulate::yes ? memory.data[at] + value : value);
+}
+
+/// Gradients of gamma and beta, and the three coefficients [groups, channels] of dx.
+template <class T>
+void finish_sums(const BatchNormShape& shape, const Pieces& pieces, const T* gamma, const BatchNormSaved<T>& saved,
+                 const BatchNormBackward<T>& gradient, const T* sums, const T* products, T* coefficients) {
+  const std::int64_t channels = shape.channels, size = shape.groups * channels;
+  for (std::int64_t c = 0; c < channels; ++c) {
+    double dgamma = 0, dbeta = 0;
+    for (std::int64_t g = 0; g < shape.groups; ++g) {
+      const std::int64_t at = g * channels + c;
+      const double inverse_std = saved.inverse_std[at];
+      const double sum_g = group_sum(shape, pieces, sums, g, c), sum_gx = group_sum(shape, pieces, products, g, c);
+      const BatchNormGradient<T> k = batch_norm_gradient<T>(gamma ? gamma[c] : 1, inverse_std, sum_g, sum_gx,
+                                                            shape.group_rows(), gradient.batch_statistics);
+      coefficients[at] = k.a;
+      coefficients[size + at] = k.b;
+      coefficients[2 * size + at] = k.c;
+      dgamma += sum_gx * inverse_std;
+      dbeta += sum_g;
+    }
+    write(gradient.dgamma, c, dgamma);
+    write(gradient.dbeta, c, dbeta);
+  }
+}
+
+template <class T>
+cpu::BatchNormPiece<T> piece_of(const BatchNormShape& shape, const Pieces& pieces, std::int64_t piece,
+                                const BatchNormSaved<T>& saved, const T* dy, const T* x, const T* y) {
+  const std::int64_t at = pieces.first(piece) * shape.channels, group = pieces.group(piece) * shape.channels;
+  return {pieces.rows(piece), shape.channels,     dy ? dy + at : nullptr, x + at,
+          y ? y + at : y,     saved.mean + group, saved.scale + group,    saved.shift + group};
+}
+
+}  // namespace
+
+template <class T>
+void batch_norm_measure(Cpu device, const BatchNormShape& shape, const T* x, const BatchNormParameters<T>& parameters,
+                        double eps, double momentum, RunningUpdate update, const BatchNormSaved<T>& saved) {
+  const Pieces pieces(shape);
+  const std::size_t channels = static_cast<std::size_t>(shape.channels);
+  const Scratch<T> means(device.memory, static_cast<std::size_t>(pieces.count()) * channels);
+  const Scratch<T> squares(device.memory, means.size());
+  pieces.for_each([&](std::int64_t p) {
+    kernels<T>().moments(x + pieces.first(p) * shape.channels, pieces.rows(p), shape.channels,
+                         means.data() + p * shape.channels, squares.data() + p * shape.channels);
+  });
+  const Scratch<double> mean(device.memory, static_cast<std::size_t>(shape.groups) * channels);
+  const Scratch<double> var(device.memory, mean.size());
+  group_moments(shape, pieces, means.data(), squares.data(), mean.data(), var.data());
+  for (std::int64_t g = 0, at = 0; g < shape.groups; ++g)
+    for (std::int64_t c = 0; c < shape.channels; ++c, ++at)
+      save_channel(parameters, c, mean.data()[at], var.data()[at], eps, saved, at);
+  if (parameters.running_mean)
+    update_running(shape, mean.data(), var.data(), momentum, update, parameters.running_mean, parameters.running_var);
+}
+
+template <class T>
+void batch_norm_from_running(int channels, const BatchNormParameters<T>& parameters, double eps,
+                             const BatchNormSaved<T>& saved) {
+  for (std::int64_t c = 0; c < channels; ++c)
+    save_channel(parameters, c, parameters.running_mean[c], parameters.running_var[c], eps, saved, c);
+}
+
+template <class T>
+void batch_norm_apply(Cpu, const BatchNormShape& shape, const T* x, const BatchNormSaved<T>& saved, const T* residual,
+                      bool relu, T* y) {
+  const Pieces pieces(shape);
+  pieces.for_each([&](std::int64_t p) {
+    const std::int64_t at = pieces.first(p) * shape.channels;
+    kernels<T>().apply(piece_of<T>(shape, pieces, p, saved, nullptr, x, nullptr), residual ? residual + at : residual,
+                       relu, y + at);
+  });
+}
+
+template <class T>
+void batch_norm_backward(Cpu device, const BatchNormShape& shape, const T* gamma, const BatchNormSaved<T>& saved,
+                         const BatchNormBackward<T>& gradient) {
+  const Pieces pieces(shape);
+  const cpu::ReluMask mask = !gradient.relu ? cpu::ReluMask::none
+                             : gradient.y   ? cpu::ReluMask::from_output
+                                            : cpu::ReluMask::from_input;
+  const std::size_t channels = static_cast<std::size_t>(shape.channels);
+  const Scratch<T> sums(device.memory, static_cast<std::size_t>(pieces.count()) * channels);
+  const Scratch<T> products(device.memory, sums.size());
+  auto piece = [&](std::int64_t p) {
+    return piece_of(shape, pieces, p, saved, gradient.dy, gradient.x, gradient.y);
+  };
+  pieces.for_each([&](std::int64_t p) {
+    kernels<T>().reduce(piece(p), mask, sums.data() + p * shape.channels, products.data() + p * shape.channels);
+  });
+  const std::size_t size = static_cast<std::size_t>(shape.groups) * channels;
+  const Scratch<T> coefficients(device.memory, 3 * size);
+  finish_sums(shape, pieces, gamma, saved, gradient, sums.data(), products.data(), coefficients.data());
+  if (!gradient.dx.data && !gradient.dresidual.data) return;
+  pieces.for_each([&](std::int64_t p) {
+    const std::int64_t at = pieces.first(p) * shape.channels;
+    const T* k = coefficients.data() + pieces.group(p) * shape.channels;
+    auto from = [&](const GradientMemory<T>& memory) {
+      return GradientMemory<T>{memory.data ? memory.data + at : nullptr, memory.accumulate};
+    };
+    kernels<T>().gradient(piece(p), mask, k, k + size, k + 2 * size, from(gradient.dx), from(gradient.dresidual));
+  });
+}
+
+template void batch_norm_measure(Cpu, const BatchNormShape&, const float*, const BatchNormParameters<float>&, double,
+                                 double, RunningUpdate, const BatchNormSaved<float>&);
+template void batch_norm_measure(Cpu, const BatchNormShape&, const double*, const BatchNormParameters<double>&, double,
+                                 double, RunningUpdate, const BatchNormSaved<double>&);
+template void batch_norm_from_running(int, const BatchNormParameters<float>&, double, const BatchNormSaved<float>&);
+template void batch_norm_from_running(int, const BatchNormParameters<double>&, double, const BatchNormSaved<double>&);
+template void batch_norm_apply(Cpu, const BatchNormShape&, const float*, const BatchNormSaved<float>&, const float*,
+                               bool, float*);
+template void batch_norm_apply(Cpu, const BatchNormShape&, const double*, const BatchNormSaved<double>&, const double*,
+                               bool, double*);
+template void batch_norm_backward(Cpu, const BatchNormShape&, const float*, const BatchNormSaved<float>&,
+                                  const BatchNormBackward<float>&);
+template void batch_norm_backward(Cpu, const BatchNormShape&, const double*, const BatchNormSaved<double>&,
+                                  const BatchNormBackward<double>&);
+
+}  // namespace kagami

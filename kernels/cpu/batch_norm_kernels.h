@@ -1,0 +1,44 @@
+#pragma once
+// Batch norm on one piece of rows: what kernels/cpu/isa/batch_norm.cpp compiles for each instruction set.
+#include "kernels/batch_norm.h"
+
+namespace kagami::cpu {
+
+/// How a backward pass knows where ReLU cut.
+enum class ReluMask { none, from_output, from_input };
+
+/// One piece of rows of one group: `rows` rows of `channels` from each pointer; per-channel arrays are the group's.
+template <class T>
+struct BatchNormPiece {
+  std::int64_t rows;
+  int channels;
+  const T *dy, *x, *y;
+  const T *mean, *scale, *shift;
+};
+
+template <class T>
+struct BatchNormKernels {
+  /// mean and m2 = sum (x - mean)^2 of the piece, in two passes.
+  void (*moments)(const T* x, std::int64_t rows, int channels, T* mean, T* m2);
+  void (*apply)(const BatchNormPiece<T>& piece, const T* residual, bool relu, T* y);
+  /// sum g and sum g (x - mean).
+  void (*reduce)(const BatchNormPiece<T>& piece, ReluMask mask, T* sum_g, T* sum_gx);
+  /// dx = a g + b (x - mean) + c, and g itself for the residual.
+  void (*gradient)(const BatchNormPiece<T>& piece, ReluMask mask, const T* a, const T* b, const T* c,
+                   GradientMemory<T> dx, GradientMemory<T> dresidual);
+};
+
+namespace baseline {
+extern const BatchNormKernels<float> batch_norm_float;
+extern const BatchNormKernels<double> batch_norm_double;
+}  // namespace baseline
+namespace avx2 {
+extern const BatchNormKernels<float> batch_norm_float;
+extern const BatchNormKernels<double> batch_norm_double;
+}  // namespace avx2
+namespace avx512 {
+extern const BatchNormKernels<float> batch_norm_float;
+extern const BatchNormKernels<double> batch_norm_double;
+}  // namespace avx512
+
+}  // namespace kagami::cpu
