@@ -4,6 +4,8 @@
 #include "engine/tensor.h"
 #include "engine/weight.h"
 
+#include "kernels/batch_norm.h"
+
 namespace kagami {
 
 // Arithmetic.
@@ -56,5 +58,27 @@ Tensor var(const Tensor& x, int axis, Variance kind, bool keep_dims = false);
 Tensor matmul(const Tensor& a, const Tensor& b, bool transpose_a = false, bool transpose_b = false);
 /// x w^T + bias: x [..., in], w [out, in], bias [out] or empty.
 Tensor linear(const Tensor& x, const Weight& w, const Tensor& bias = {});
+
+// Convolution, normalisation, pooling. Images are [n,h,w,c], convolution weights [k,r,s,c].
+Tensor conv2d(const Tensor& x, const Weight& w, int stride, int pad, const Tensor& bias = {});
+
+struct BatchNormOptions {
+  double momentum = 0.1;  ///< of the running statistics: running = (1 - momentum) running + momentum batch
+  double eps = 1e-5;
+  bool training = true;  ///< batch statistics, and the running ones move; else the running ones are used
+  int groups = 1;        ///< equal parts of the leading axis with statistics of their own (in training)
+  RunningUpdate update = RunningUpdate::in_order;
+};
+/// gamma (x - mean) / sqrt(var + eps) + beta per channel (the last axis), as PyTorch computes it; gamma, beta and the
+/// running statistics [channels] may be empty. Throws where a channel of a group has a single value in training.
+Tensor batch_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta, const Tensor& running_mean,
+                  const Tensor& running_var, const BatchNormOptions& options = {});
+/// act(batch_norm(conv2d(x, w)) + residual) in fewer passes; act is ReLU or nothing, the residual may be empty.
+Tensor conv_bn_act(const Tensor& x, const Weight& w, const Tensor& gamma, const Tensor& beta,
+                   const Tensor& running_mean, const Tensor& running_var, int stride, int pad,
+                   const BatchNormOptions& options = {}, bool relu = true, const Tensor& residual = {});
+/// The gradient of a maximum goes to the first of equal values. kernel <= 15, pad <= kernel / 2.
+Tensor max_pool(const Tensor& x, int kernel, int stride, int pad);
+Tensor global_avg_pool(const Tensor& x);  ///< [n,h,w,c] to [n,c]
 
 }  // namespace kagami

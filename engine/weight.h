@@ -1,18 +1,15 @@
 #pragma once
-// What ops take for a matrix or a convolution kernel: the values the optimizer keeps, and the copies kernels read.
-#include <utility>
-
+// The handle through which modules hand their weights to ops.
 #include "engine/tensor.h"
 
 namespace kagami {
 
-/// A plain tensor is a weight too. On the CPU and in fp32 `compute` is the master itself and `compute_flipped` empty;
-/// in bf16 they are copies that belong to Params (`compute_flipped`: channels, rows, columns, out, for data gradients).
+/// `master` is the parameter in f32 (or f64) and takes the gradient; `compute` is what kernels read: the master itself
+/// where it is used as it is. `compute_flipped` is a copy for the data gradient on devices that want one, or empty.
 struct Weight {
   Weight() = default;
-  Weight(Tensor values) : master(std::move(values)), compute(master) {}  // NOLINT: implicit on purpose
-
-  Tensor master;  ///< receives the gradient
+  Weight(Tensor weight) : master(weight), compute(std::move(weight)) {}  // NOLINT: a tensor is a weight
+  Tensor master;
   Tensor compute;
   Tensor compute_flipped;
 };

@@ -200,9 +200,7 @@ void batch_norm_backward(Cpu device, const BatchNormShape& shape, const T* gamma
   const std::size_t channels = static_cast<std::size_t>(shape.channels);
   const Scratch<T> sums(device.memory, static_cast<std::size_t>(pieces.count()) * channels);
   const Scratch<T> products(device.memory, sums.size());
-  auto piece = [&](std::int64_t p) {
-    return piece_of(shape, pieces, p, saved, gradient.dy, gradient.x, gradient.y);
-  };
+  auto piece = [&](std::int64_t p) { return piece_of(shape, pieces, p, saved, gradient.dy, gradient.x, gradient.y); };
   pieces.for_each([&](std::int64_t p) {
     kernels<T>().reduce(piece(p), mask, sums.data() + p * shape.channels, products.data() + p * shape.channels);
   });

@@ -18,7 +18,7 @@ struct BatchNormPiece {
 
 template <class T>
 struct BatchNormKernels {
-  /// mean and m2 = sum (x - mean)^2 of the piece, in two passes.
+  /// mean and m2 = sum (x - mean)^2 of the piece, in two passes, the second of which also corrects the first's mean.
   void (*moments)(const T* x, std::int64_t rows, int channels, T* mean, T* m2);
   void (*apply)(const BatchNormPiece<T>& piece, const T* residual, bool relu, T* y);
   /// sum g and sum g (x - mean).

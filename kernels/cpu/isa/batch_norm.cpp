@@ -72,9 +72,8 @@ KAGAMI_INLINE void for_cached_tiles(std::int64_t rows, int channels, F f) {
   const std::int64_t step = cached / channels > 4 ? cached / channels : 4;
   for (std::int64_t row = 0; row < rows; row += step) {
     const std::int64_t count = rows - row < step ? rows - row : step;
-    for_tiles<T>(channels, [&]<class V, int tile, int unroll>(int c) {
-      f.template operator()<V, tile, unroll>(row, count, c);
-    });
+    for_tiles<T>(channels,
+                 [&]<class V, int tile, int unroll>(int c) { f.template operator()<V, tile, unroll>(row, count, c); });
   }
 }
 
@@ -111,16 +110,16 @@ void moments(const T* x, std::int64_t rows, int channels, T* mean, T* m2) {
     const Values total = fold<V, count, unroll>(sums);
     const T share = T(1) / static_cast<T>(rows);
     const Values centre = Values::of([&](int i) { return total.v[i] * share; });
-    Values squares[unroll] = {};
+    Values squares[unroll] = {}, rests[unroll] = {};
     for_rows<unroll>(rows, [&](std::int64_t r, int u) {
       const Values now = Values::from(x + r * channels + c);
-      squares[u] = Values::of([&](int i) {
-        const V d = now.v[i] - centre.v[i];
-        return squares[u].v[i] + d * d;
-      });
+      const Values d = Values::of([&](int i) { return now.v[i] - centre.v[i]; });
+      rests[u] = Values::of([&](int i) { return rests[u].v[i] + d.v[i]; });
+      squares[u] = Values::of([&](int i) { return squares[u].v[i] + d.v[i] * d.v[i]; });
     });
-    centre.to(mean + c);
-    fold<V, count, unroll>(squares).to(m2 + c);
+    const Values rest = fold<V, count, unroll>(rests), square = fold<V, count, unroll>(squares);
+    Values::of([&](int i) { return centre.v[i] + rest.v[i] * share; }).to(mean + c);
+    Values::of([&](int i) { return square.v[i] - rest.v[i] * rest.v[i] * share; }).to(m2 + c);
   });
 }
 
@@ -221,22 +220,21 @@ template <class T, ReluMask mask>
 KAGAMI_INLINE void gradient_as(const BatchNormPiece<T>& piece, const Coefficients<T>& k, const GradientMemory<T>& dx,
                                const GradientMemory<T>& dresidual) {
   const std::int64_t channels = piece.channels;
-  for_cached_tiles<T>(piece.rows, piece.channels,
-                      [&]<class V, int count, int unroll>(std::int64_t row, std::int64_t rows, int c) {
-                        using Values = Tile<V, count>;
-                        const Values mean = Values::from(piece.mean + c), scale = Values::from(piece.scale + c);
-                        const Values shift = Values::from(piece.shift + c), a = Values::from(k.a + c);
-                        const Values b = Values::from(k.b + c), constant = Values::from(k.c + c);
-                        for (std::int64_t at = row * channels + c, r = 0; r < rows; ++r, at += channels) {
-                          const Values x = Values::from(piece.x + at);
-                          const Values g = masked<mask>(piece, at, x, scale, shift);
-                          if (dresidual.data) write(dresidual, at, g);
-                          if (!dx.data) continue;
-                          write(dx, at, Values::of([&](int i) {
-                                  return a.v[i] * g.v[i] + (b.v[i] * (x.v[i] - mean.v[i]) + constant.v[i]);
-                                }));
-                        }
-                      });
+  for_cached_tiles<T>(
+      piece.rows, piece.channels, [&]<class V, int count, int unroll>(std::int64_t row, std::int64_t rows, int c) {
+        using Values = Tile<V, count>;
+        const Values mean = Values::from(piece.mean + c), scale = Values::from(piece.scale + c);
+        const Values shift = Values::from(piece.shift + c), a = Values::from(k.a + c);
+        const Values b = Values::from(k.b + c), constant = Values::from(k.c + c);
+        for (std::int64_t at = row * channels + c, r = 0; r < rows; ++r, at += channels) {
+          const Values x = Values::from(piece.x + at);
+          const Values g = masked<mask>(piece, at, x, scale, shift);
+          if (dresidual.data) write(dresidual, at, g);
+          if (!dx.data) continue;
+          write(dx, at,
+                Values::of([&](int i) { return a.v[i] * g.v[i] + (b.v[i] * (x.v[i] - mean.v[i]) + constant.v[i]); }));
+        }
+      });
 }
 
 template <class T>

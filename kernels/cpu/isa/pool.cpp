@@ -6,7 +6,8 @@ namespace {
 // Plain loops over the channels, which the compiler turns into vectors of this instruction set.
 
 template <class T>
-void keep_maximum(const T* __restrict x, int count, std::uint8_t tap, T* __restrict y, std::uint8_t* __restrict winner) {
+void keep_maximum(const T* __restrict x, int count, std::uint8_t tap, T* __restrict y,
+                  std::uint8_t* __restrict winner) {
   for (int i = 0; i < count; ++i) {
     const bool wins = x[i] > y[i] || x[i] != x[i];
     y[i] = wins ? x[i] : y[i];

@@ -1,0 +1,114 @@
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "engine/ops.h"
+#include "tests/op_case.h"
+
+namespace kagami {
+namespace {
+
+using test::check_op;
+using test::random_tensor;
+
+struct Form {
+  const char* name;
+  bool relu, residual, training;
+  int groups;
+};
+
+constexpr Form forms[] = {
+    {"plain", false, false, true, 1},           {"relu", true, false, true, 1},  {"residual", false, true, true, 1},
+    {"residual relu", true, true, true, 1},     {"groups", true, true, true, 2}, {"evaluation", true, true, false, 1},
+    {"evaluation plain", true, false, false, 1}};
+
+BatchNormOptions options_of(const Form& form) {
+  BatchNormOptions options;
+  options.training = form.training;
+  options.groups = form.groups;
+  return options;
+}
+
+/// x, w, gamma, beta, residual.
+const std::vector<Shape> shapes{{4, 4, 3, 3}, {4, 3, 3, 3}, {4}, {4}, {4, 4, 3, 4}};
+
+Tensor fused(const Form& form, const std::vector<Tensor>& x, const Tensor& mean, const Tensor& var) {
+  return conv_bn_act(x[0], x[1], x[2], x[3], mean, var, 1, 1, options_of(form), form.relu,
+                     form.residual ? x[4] : Tensor());
+}
+
+Tensor unfused(const Form& form, const std::vector<Tensor>& x, const Tensor& mean, const Tensor& var) {
+  Tensor y = batch_norm(conv2d(x[0], x[1], 1, 1), x[2], x[3], mean, var, options_of(form));
+  if (form.residual) y = add(y, x[4]);
+  return form.relu ? relu(y) : y;
+}
+
+std::vector<Tensor> inputs_of(const Form& form, DType dtype) {
+  std::vector<Tensor> inputs;
+  for (std::size_t i = 0; i < (form.residual ? 5U : 4U); ++i)
+    inputs.push_back(random_tensor(shapes[i], dtype, 11 + static_cast<unsigned>(i)).requires_grad());
+  return inputs;
+}
+
+using Chain = Tensor (*)(const Form&, const std::vector<Tensor>&, const Tensor&, const Tensor&);
+
+/// Output, gradients and running statistics.
+std::vector<Tensor> results(Chain chain, const Form& form, DType dtype) {
+  const std::vector<Tensor> inputs = inputs_of(form, dtype);
+  const Tensor mean = random_tensor({4}, dtype, 31), var = random_tensor({4}, dtype, 32, 1, 2);
+  const Tensor y = chain(form, inputs, mean, var);
+  std::vector<Tensor> all{y.clone(), mean, var};
+  backward(y, random_tensor(y.shape(), dtype, 41));
+  for (const Tensor& t : inputs) all.push_back(t.grad());
+  return all;
+}
+
+TEST(ConvBnAct, AgreesWithTheUnfusedChain) {
+  for (const Form& form : forms)
+    for (const auto& [dtype, tolerance] : {std::pair{DType::f64, 1e-12}, std::pair{DType::f32, 5e-6}}) {
+      SCOPED_TRACE(form.name);
+      const std::vector<Tensor> got = results(fused, form, dtype), want = results(unfused, form, dtype);
+      ASSERT_EQ(got.size(), want.size());
+      for (std::size_t i = 0; i < got.size(); ++i)
+        EXPECT_LE(test::relative_error(got[i], want[i]), tolerance) << "result " << i;
+    }
+}
+
+TEST(ConvBnAct, Gradients) {
+  for (const Form& form : {forms[1], forms[3], forms[4]}) {
+    std::vector<Shape> used = shapes;
+    if (!form.residual) used.pop_back();
+    check_op({form.name, used, [&form](const auto& x) { return fused(form, x, {}, {}); }});
+  }
+}
+
+TEST(ConvBnAct, ResidualIsTheInput) {
+  check_op({"identity block", {{4, 3, 3, 4}, {4, 3, 3, 4}}, [](const auto& x) {
+              const Tensor h = gelu(x[0]);
+              return conv_bn_act(h, x[1], {}, {}, {}, {}, 1, 1, {}, true, h);
+            }});
+}
+
+TEST(ConvBnAct, KeepsOnlyWhatItsGradientNeeds) {
+  const Form form = forms[1];
+  const std::vector<Tensor> inputs = inputs_of(form, DType::f32);
+  const Arena& memory = Device::cpu().memory();
+  const auto live = [&] { return memory.stats().live_by_use[static_cast<int>(MemoryUse::activations)]; };
+  const std::size_t before = live();
+  const Tensor y = fused(form, inputs, {}, {});
+  // The convolution's output, y, and four statistics of four channels; the arena rounds blocks up.
+  EXPECT_LE(live() - before, 2 * y.bytes() + 1024);
+  const NoGrad no_grad;
+  const std::size_t inference = live();
+  const Tensor z = fused(form, inputs, {}, {});
+  EXPECT_LE(live() - inference, z.bytes() + 512);
+}
+
+TEST(ConvBnAct, ErrorsNameTheResidual) {
+  const std::vector<Tensor> x = inputs_of(forms[0], DType::f32);
+  EXPECT_THROW(conv_bn_act(x[0], x[1], x[2], x[3], {}, {}, 1, 1, {}, true, random_tensor({4, 4, 3, 3}, DType::f32, 1)),
+               InputError);
+}
+
+}  // namespace
+}  // namespace kagami
