@@ -52,6 +52,18 @@ enum class Variance { biased, unbiased };  ///< squared deviations over n, or ov
 Tensor var(const Tensor& x, Variance kind);
 Tensor var(const Tensor& x, int axis, Variance kind, bool keep_dims = false);
 
+// Moving values: of any type, differentiable where it is f32 or f64.
+Tensor concat(const std::vector<Tensor>& parts, int axis);
+/// Pieces of the given sizes, which add up to the axis.
+std::vector<Tensor> split(const Tensor& x, const std::vector<std::int64_t>& sizes, int axis);
+/// [first, first + count) of an axis; of the leading one it shares x's memory, as rows() does.
+Tensor slice(const Tensor& x, int axis, std::int64_t first, std::int64_t count);
+/// Axis i of the result is axis order[i] of x.
+Tensor permute(const Tensor& x, const std::vector<int>& order);
+Tensor transpose(const Tensor& x, int a, int b);  ///< two axes exchanged
+/// x[..., indices[j], ...] along an axis; `indices` [n] i32, repeats allowed.
+Tensor gather(const Tensor& x, const Tensor& indices, int axis);
+
 // Products of matrices.
 /// op(a) op(b) over the last two axes, op being the transpose where asked for. Leading axes are equal, or one operand
 /// is a single matrix that all of the batch share.

@@ -51,6 +51,11 @@ TEST(OpsReference, Reductions) {
   expect_reference("var_unbiased", {"x"}, [](const auto& x) { return var(x[0], 1, Variance::unbiased); });
 }
 
+TEST(OpsReference, Gather) {
+  const Tensor rows = read("gather_rows.rows");
+  expect_reference("gather_rows", {"x"}, [=](const auto& x) { return gather(x[0], rows, 0); });
+}
+
 TEST(OpsReference, Matrices) {
   for (const bool ta : {false, true})
     for (const bool tb : {false, true})
