@@ -9,6 +9,7 @@
 //   };
 #include <string>
 
+#include "engine/ops.h"
 #include "engine/params.h"
 
 namespace kagami {
@@ -38,6 +39,17 @@ class Scope {
   Params* params_;
   std::string prefix_;
   int group_;
+};
+
+/// y = x w^T + bias with PyTorch's names and initial values.
+struct Linear {
+  Linear(const Scope& scope, std::int64_t inputs, std::int64_t outputs, bool with_bias = true)
+      : weight(scope.weight("weight", {outputs, inputs}, Init::linear_default(inputs))),
+        bias(with_bias ? &scope.parameter("bias", {outputs}, Init::linear_default(inputs)) : nullptr) {}
+  Tensor forward(const Tensor& x) const { return linear(x, weight, bias ? *bias : Tensor()); }
+
+  Weight& weight;
+  Tensor* bias;  ///< null where there is none
 };
 
 /// Whether batch norm uses the batch's statistics and updates the running ones, or uses the running ones.

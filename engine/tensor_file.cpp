@@ -1,0 +1,34 @@
+#include "engine/tensor_file.h"
+
+#include <cstring>
+
+namespace kagami {
+
+std::vector<NamedTensor> read_tensors(const SafetensorsFile& file, Device device) {
+  std::vector<NamedTensor> tensors;
+  for (const StoredTensor& stored : file.tensors()) {
+    const auto dtype = dtype_of_stored(stored.type);
+    if (stored.type == StoredType::i64 && stored.name.ends_with("num_batches_tracked")) continue;
+    check(dtype.has_value(), file.path().string(), ": tensor '", stored.name, "' is ", stored.type,
+          ", which Kagami does not read; convert it to F32");
+    check(stored.shape.size() <= static_cast<std::size_t>(Shape::max_rank), file.path().string(), ": tensor '",
+          stored.name, "' has ", stored.shape.size(), " dimensions, at most ", Shape::max_rank, " are read");
+    const Tensor tensor = Tensor::empty(Shape(stored.shape), *dtype, device);
+    if (stored.bytes() > 0) std::memcpy(tensor.raw(), stored.data, stored.bytes());
+    tensors.push_back({stored.name, tensor});
+  }
+  return tensors;
+}
+
+void write_tensors(const std::filesystem::path& path, const std::vector<NamedTensor>& tensors,
+                   const Metadata& metadata) {
+  std::vector<StoredTensor> stored;
+  for (const NamedTensor& entry : tensors) {
+    const auto dims = entry.tensor.shape().dims();
+    stored.push_back(
+        {entry.name, stored_type_of(entry.tensor.dtype()), {dims.begin(), dims.end()}, entry.tensor.raw()});
+  }
+  write_safetensors(path, stored, metadata);
+}
+
+}  // namespace kagami
