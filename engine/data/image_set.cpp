@@ -1,0 +1,181 @@
+#include "engine/data/image_set.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <numeric>
+
+#include "engine/checksum.h"
+#include "engine/error.h"
+#include "kernels/cpu/parallel.h"
+#include "kernels/philox.h"
+
+namespace kagami {
+namespace {
+
+constexpr int channels = 3;
+
+/// Positions in the set of each label's images; one group of all where there are no labels.
+std::map<std::int32_t, std::vector<std::int64_t>> groups_of(const ImageSet& set) {
+  std::map<std::int32_t, std::vector<std::int64_t>> groups;
+  for (std::int64_t i = 0; i < set.size(); ++i) groups[set.labelled() ? set.labels[i] : 0].push_back(i);
+  return groups;
+}
+
+/// The values in an order drawn by the seed.
+std::vector<std::int64_t> shuffled(const std::vector<std::int64_t>& values, std::uint64_t seed, std::int32_t stream) {
+  std::vector<std::int64_t> order(values.size());
+  const Philox random(seed, Purpose::split, 0, static_cast<std::uint32_t>(stream), 0);
+  permutation(random, order.data(), static_cast<std::int64_t>(order.size()));
+  for (std::int64_t& i : order) i = values[i];
+  return order;
+}
+
+}  // namespace
+
+std::span<const std::uint8_t> ImageSet::image(std::int64_t index) const {
+  const auto bytes = static_cast<std::size_t>(heights[index]) * widths[index] * channels;
+  return pixels.subspan(static_cast<std::size_t>(offsets[index]), bytes);
+}
+
+std::int64_t ImageSet::image_bytes() const {
+  std::int64_t bytes = 0;
+  for (std::int64_t i = 0; i < size(); ++i) bytes += std::int64_t{heights[i]} * widths[i] * channels;
+  return bytes;
+}
+
+int ImageSet::max_side() const {
+  std::int32_t side = 0;
+  for (std::int64_t i = 0; i < size(); ++i) side = std::max({side, heights[i], widths[i]});
+  return side;
+}
+
+const ImageSet& Dataset::labelled_split(bool test_split, const std::string& purpose) const {
+  const ImageSet& set = test_split ? test : train;
+  const char* name = test_split ? "test" : "train";
+  check(set.size() > 0, purpose, ": data '", this->name, "' has no ", name,
+        " images; give folders train/ and test/ (or val/), or --val-fraction");
+  check(set.labelled(), purpose, ": the ", name, " images of '", this->name,
+        "' have no labels; put them into one folder per class");
+  return set;
+}
+
+void ImageSetBuilder::reserve(std::int64_t images, std::int64_t bytes) {
+  const auto count = static_cast<std::size_t>(images);
+  set_.offsets.reserve(count);
+  set_.heights.reserve(count);
+  set_.widths.reserve(count);
+  set_.sources.reserve(count);
+  pixels_->reserve(static_cast<std::size_t>(bytes));
+}
+
+void ImageSetBuilder::add(std::span<const std::uint8_t> pixels, int height, int width, std::string source) {
+  set_.offsets.push_back(static_cast<std::int64_t>(pixels_->size()));
+  set_.heights.push_back(height);
+  set_.widths.push_back(width);
+  set_.sources.push_back(std::move(source));
+  pixels_->insert(pixels_->end(), pixels.begin(), pixels.end());
+}
+
+ImageSet ImageSetBuilder::finish() {
+  set_.pixels = *pixels_;
+  set_.memory = std::move(pixels_);
+  return std::move(set_);
+}
+
+ImageSet select(const ImageSet& set, std::span<const std::int64_t> indices) {
+  ImageSet chosen;
+  chosen.pixels = set.pixels;
+  chosen.memory = set.memory;
+  for (const std::int64_t i : indices) {
+    check(i >= 0 && i < set.size(), "select: image ", i, " of a set of ", set.size());
+    chosen.offsets.push_back(set.offsets[i]);
+    chosen.heights.push_back(set.heights[i]);
+    chosen.widths.push_back(set.widths[i]);
+    chosen.sources.push_back(set.sources[i]);
+    if (set.labelled()) chosen.labels.push_back(set.labels[i]);
+  }
+  return chosen;
+}
+
+ImageSet first_per_class(const ImageSet& set, std::int64_t per_class) {
+  check(set.labelled(), "first_per_class: the images have no labels");
+  std::vector<std::int64_t> chosen;
+  for (const auto& [label, members] : groups_of(set)) {
+    check(per_class >= 0 && static_cast<std::int64_t>(members.size()) >= per_class, "cannot take ", per_class,
+          " images of each class: class ", label, " has ", members.size());
+    chosen.insert(chosen.end(), members.begin(), members.begin() + per_class);
+  }
+  std::sort(chosen.begin(), chosen.end());
+  return select(set, chosen);
+}
+
+ImageSet random_subset(const ImageSet& set, std::int64_t count, std::uint64_t seed) {
+  check(count >= 0 && count <= set.size(), "cannot take ", count, " images: the set has ", set.size());
+  auto groups = groups_of(set);
+  for (auto& [label, members] : groups) members = shuffled(members, seed, label);
+  std::vector<std::int64_t> chosen;
+  // One of each class in turn; classes that have run out are passed over.
+  for (std::size_t round = 0; static_cast<std::int64_t>(chosen.size()) < count; ++round) {
+    for (const auto& [label, members] : groups) {
+      if (round < members.size() && static_cast<std::int64_t>(chosen.size()) < count) chosen.push_back(members[round]);
+    }
+  }
+  std::sort(chosen.begin(), chosen.end());
+  return select(set, chosen);
+}
+
+TrainTest split(const ImageSet& set, double fraction) {
+  check(fraction >= 0 && fraction < 1, "the fraction of images held out must be in [0, 1), not ", fraction);
+  std::vector<std::int64_t> train, test;
+  for (auto& [label, members] : groups_of(set)) {
+    std::vector<std::pair<std::uint64_t, std::int64_t>> ranked;
+    for (const std::int64_t i : members) ranked.emplace_back(Checksum().add(set.sources[i]).value(), i);
+    std::sort(ranked.begin(), ranked.end());
+    const auto held_out = static_cast<std::size_t>(std::llround(fraction * static_cast<double>(members.size())));
+    for (std::size_t i = 0; i < ranked.size(); ++i) (i < held_out ? test : train).push_back(ranked[i].second);
+  }
+  std::sort(train.begin(), train.end());
+  std::sort(test.begin(), test.end());
+  return {select(set, train), select(set, test)};
+}
+
+ImageSet shrink(const ImageSet& set, int max_side) {
+  if (max_side <= 0 || set.max_side() <= max_side) return set;
+  constexpr std::int64_t block = 1024;  // shrunk in parallel, then appended in order
+  ImageSetBuilder builder;
+  for (std::int64_t start = 0; start < set.size(); start += block) {
+    std::vector<Image> images(static_cast<std::size_t>(std::min(block, set.size() - start)));
+    cpu::parallel_for(static_cast<std::int64_t>(images.size()), 8, [&](std::int64_t first, std::int64_t last) {
+      for (std::int64_t i = first; i < last; ++i) {
+        const auto pixels = set.image(start + i);
+        images[i] =
+            shrink(Image{set.heights[start + i], set.widths[start + i], {pixels.begin(), pixels.end()}}, max_side);
+      }
+    });
+    for (std::size_t i = 0; i < images.size(); ++i) builder.add(images[i], set.sources[start + i]);
+  }
+  ImageSet small = builder.finish();
+  small.labels = set.labels;
+  return small;
+}
+
+ImageSet compact(const ImageSet& set) {
+  std::int64_t end = 0;
+  bool contiguous = true;
+  for (std::int64_t i = 0; i < set.size(); ++i) {
+    contiguous = contiguous && set.offsets[i] == end;
+    end += std::int64_t{set.heights[i]} * set.widths[i] * channels;
+  }
+  if (contiguous && end == static_cast<std::int64_t>(set.pixels.size())) return set;
+  ImageSetBuilder builder;
+  builder.reserve(set.size(), end);
+  for (std::int64_t i = 0; i < set.size(); ++i) {
+    builder.add(set.image(i), set.heights[i], set.widths[i], set.sources[i]);
+  }
+  ImageSet result = builder.finish();
+  result.labels = set.labels;
+  return result;
+}
+
+}  // namespace kagami
