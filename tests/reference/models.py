@@ -11,6 +11,7 @@ def set_stem(net, stem, width):
     """`cifar`: 3x3 stride 1; `cifar-s2`: 3x3 stride 2; both without max pool. `imagenet` is torchvision's own."""
     if stem != "imagenet":
         net.conv1 = nn.Conv2d(3, width, 3, stride=2 if stem == "cifar-s2" else 1, padding=1, bias=False)
+        nn.init.kaiming_normal_(net.conv1.weight, mode="fan_out", nonlinearity="relu")
         net.maxpool = nn.Identity()
 
 
@@ -34,6 +35,9 @@ class SmallResNet(nn.Module):
                 blocks.append(BasicBlock(channels, out, stride, shortcut))
                 channels = out
             setattr(self, f"layer{stage + 1}", nn.Sequential(*blocks))
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, x):
         x = self.relu(self.bn1(self.conv1(x)))
@@ -50,6 +54,13 @@ def backbone(arch, stem, width=16):
     net = SmallResNet(int(arch.removeprefix("resnet")), width)
     set_stem(net, stem, width)
     return net
+
+
+def zero_last_scales(net):
+    """The last batch norm of every residual block begins with a scale of 0: each block begins as the identity."""
+    for module in net.modules():
+        if isinstance(module, (BasicBlock, Bottleneck)):
+            nn.init.zeros_((module.bn2 if isinstance(module, BasicBlock) else module.bn3).weight)
 
 
 def features_of(arch, width=16):
