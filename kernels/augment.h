@@ -14,7 +14,8 @@ enum class Interpolation : std::uint8_t { bilinear, bicubic };
 enum class AugmentStage : std::uint8_t { flip, jitter, gray, blur, solarize };
 constexpr int augment_stages = 5;
 
-/// A distribution over augmentations. Probabilities in [0, 1]; 0 leaves the stage out.
+/// A distribution over augmentations. Probabilities in [0, 1]; 0 leaves the stage out. The kernels take it as valid:
+/// ranges in order, blur_kernel odd and below 2 * size.
 struct AugmentPolicy {
   int size = 32;  ///< views are size x size
   Interpolation interpolation = Interpolation::bilinear;
