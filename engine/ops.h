@@ -93,4 +93,18 @@ Tensor conv_bn_act(const Tensor& x, const Weight& w, const Tensor& gamma, const 
 Tensor max_pool(const Tensor& x, int kernel, int stride, int pad);
 Tensor global_avg_pool(const Tensor& x);  ///< [n,h,w,c] to [n,c]
 
+// Over the last axis.
+Tensor l2_normalize(const Tensor& x);  ///< x / max(||x||, 1e-12)
+/// gamma (x - mean) / sqrt(var + eps) + beta with the biased variance; gamma and beta [dim]. Ba, Kiros and Hinton 2016
+Tensor layer_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta, double eps = 1e-5);
+
+// Losses: scalars.
+struct NtXent {
+  Tensor loss;
+  Tensor accuracy;  ///< outside the graph: the share of rows more similar to their positive than to every other row
+};
+/// SimCLR's loss (Chen et al. 2020, equation 1), averaged over the 2N rows of z [2N, dim]: the two views of N images,
+/// row i + N being the positive of row i. Normalises the rows itself; keeps no 2N x 2N matrix.
+NtXent ntxent(const Tensor& z, double temperature);
+
 }  // namespace kagami

@@ -51,6 +51,11 @@ TEST(OpsReference, Reductions) {
   expect_reference("var_unbiased", {"x"}, [](const auto& x) { return var(x[0], 1, Variance::unbiased); });
 }
 
+TEST(OpsReference, Normalisation) {
+  expect_reference("l2_normalize", {"x"}, [](const auto& x) { return l2_normalize(x[0]); });
+  expect_reference("layer_norm", {"x", "weight", "bias"}, [](const auto& x) { return layer_norm(x[0], x[1], x[2]); });
+}
+
 TEST(OpsReference, Gather) {
   const Tensor rows = read("gather_rows.rows");
   expect_reference("gather_rows", {"x"}, [=](const auto& x) { return gather(x[0], rows, 0); });
