@@ -33,9 +33,9 @@ void run_ranges(std::int64_t count, std::int64_t grain, RangeFunction function, 
   const std::int64_t pieces = (count + grain - 1) / grain;
   std::exception_ptr error;
   std::mutex error_guard;
-  auto piece = [&](std::int64_t i) {
+  auto piece = [&](std::int64_t i, int worker) {
     try {
-      function(context, i * grain, std::min(count, (i + 1) * grain));
+      function(context, i * grain, std::min(count, (i + 1) * grain), worker);
     } catch (...) {
       const std::lock_guard lock(error_guard);
       if (!error) error = std::current_exception();
@@ -43,10 +43,10 @@ void run_ranges(std::int64_t count, std::int64_t grain, RangeFunction function, 
   };
   const int team = static_cast<int>(std::min<std::int64_t>(threads(), pieces));
   if (team <= 1 || omp_in_parallel()) {
-    for (std::int64_t i = 0; i < pieces; ++i) piece(i);
+    for (std::int64_t i = 0; i < pieces; ++i) piece(i, 0);
   } else {
 #pragma omp parallel for schedule(dynamic, 1) num_threads(team)
-    for (std::int64_t i = 0; i < pieces; ++i) piece(i);
+    for (std::int64_t i = 0; i < pieces; ++i) piece(i, omp_get_thread_num());
   }
   if (error) std::rethrow_exception(error);
 }

@@ -12,7 +12,7 @@ void set_threads(int count);
 int threads();
 
 namespace detail {
-using RangeFunction = void (*)(void* context, std::int64_t first, std::int64_t last);
+using RangeFunction = void (*)(void* context, std::int64_t first, std::int64_t last, int worker);
 void run_ranges(std::int64_t count, std::int64_t grain, RangeFunction function, void* context);
 }  // namespace detail
 
@@ -28,8 +28,20 @@ void parallel_for(std::int64_t count, std::int64_t grain, F&& f) {
   }
   detail::run_ranges(
       count, grain,
-      [](void* context, std::int64_t first, std::int64_t last) {
+      [](void* context, std::int64_t first, std::int64_t last, int) {
         (*static_cast<std::remove_reference_t<F>*>(context))(first, last);
+      },
+      const_cast<void*>(static_cast<const void*>(&f)));
+}
+
+/// Calls f(item, worker) for every item of [0, count), on all threads, in any order. At one time no two calls have the
+/// same worker, a number in [0, threads()): it says which part of a scratch block is the caller's own.
+template <class F>
+void parallel_items(std::int64_t count, F&& f) {
+  detail::run_ranges(
+      count, 1,
+      [](void* context, std::int64_t item, std::int64_t, int worker) {
+        (*static_cast<std::remove_reference_t<F>*>(context))(item, worker);
       },
       const_cast<void*>(static_cast<const void*>(&f)));
 }
