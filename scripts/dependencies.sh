@@ -21,6 +21,7 @@ kagami_missing_packages() {
     printf '%s\n' libboost-program-options-dev libboost-json-dev
   { printf '#include <cstdio>\n#include <jpeglib.h>\n' | "${CXX:-c++}" -x c++ -fsyntax-only - >/dev/null 2>&1; } || echo libjpeg-dev
   kagami_has_header spng.h || echo libspng-dev
+  kagami_has_header zlib.h || echo zlib1g-dev
   if [ "${1:-no}" = yes ]; then
     kagami_has_header gtest/gtest.h || echo libgtest-dev
     kagami_has_header benchmark/benchmark.h || echo libbenchmark-dev
