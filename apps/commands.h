@@ -13,6 +13,8 @@ struct Command {
   int (*run)(const Arguments&);  ///< returns the exit code; throws InputError (exit 2) or std::exception (exit 1)
 };
 
+int data(const Arguments& arguments);
 int info(const Arguments& arguments);
+int pretrain(const Arguments& arguments);
 
 }  // namespace kagami::apps

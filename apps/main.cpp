@@ -17,6 +17,7 @@ namespace kagami::apps {
 namespace {
 
 constexpr std::array commands{
+    Command{"data", "pack a data set into one file; draw augmented views", data},
     Command{"info", "what is in a weights file, a checkpoint or a packed data set", info},
 };
 

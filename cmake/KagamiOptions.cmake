@@ -11,7 +11,8 @@ endif()
 
 # One interface target carries what all code is compiled with.
 add_library(kagami_flags INTERFACE)
-target_compile_options(kagami_flags INTERFACE -Wall -Wextra $<$<BOOL:${KAGAMI_WERROR}>:-Werror>)
+target_compile_options(kagami_flags INTERFACE $<BUILD_INTERFACE:-Wall> $<BUILD_INTERFACE:-Wextra>
+                       $<BUILD_INTERFACE:$<$<BOOL:${KAGAMI_WERROR}>:-Werror>>)
 target_include_directories(kagami_flags INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<INSTALL_INTERFACE:include/kagami>)
 target_compile_features(kagami_flags INTERFACE cxx_std_20)
 if(KAGAMI_SANITIZE)

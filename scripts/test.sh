@@ -20,7 +20,7 @@ kagami_need yes
 launcher=()
 if command -v ccache >/dev/null; then launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
 
-cmake --preset cpu "${launcher[@]}"
+cmake --preset cpu -DKAGAMI_TESTS=ON -DKAGAMI_BENCH=ON "${launcher[@]}"
 cmake --build build/cpu -j "$jobs"
 
 if [ "$quick" = no ]; then

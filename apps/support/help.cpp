@@ -47,7 +47,7 @@ void Options::print_help(std::ostream& out) const {
   for (std::size_t group = 0; group < groups_.size(); ++group) {
     bool titled = false;
     for (const auto& option : options_) {
-      if (option->group_ != group) continue;
+      if (option->group_ != group || option->hidden_) continue;
       if (!titled) out << '\n' << groups_[group] << '\n';
       titled = true;
       std::string help = option->help_;

@@ -7,24 +7,28 @@
 namespace kagami::apps {
 namespace {
 
-volatile std::sig_atomic_t received = 0;
+std::atomic<int> received{0};
+std::atomic<bool> stop{false};
+static_assert(std::atomic<int>::is_always_lock_free && std::atomic<bool>::is_always_lock_free);
 
 extern "C" void on_signal(int signal) {
   if (received) _exit(128 + signal);
   received = signal;
+  stop = true;
   constexpr char message[] = "\nkagami: stopping after this step; once more stops at once\n";
   [[maybe_unused]] const auto written = ::write(STDERR_FILENO, message, sizeof message - 1);
 }
 
 }  // namespace
 
-void watch_for_interruption() {
+const std::atomic<bool>& watch_for_interruption() {
   struct sigaction action {};
   action.sa_handler = on_signal;
   sigemptyset(&action.sa_mask);
   action.sa_flags = SA_RESTART;
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+  return stop;
 }
 
 int interruption() { return received; }

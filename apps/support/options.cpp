@@ -60,6 +60,8 @@ Option& Option::above(double low) { return low_ = low, exclusive_ = true, *this;
 Option& Option::transient() { return transient_ = true, *this; }
 Option& Option::once() { return show_default_ = false, *this; }
 
+Option& Option::hidden() { return hidden_ = true, *this; }
+
 Options::Options(std::string command, std::string usage, std::string about)
     : command_(std::move(command)), usage_(std::move(usage)), about_(std::move(about)) {}
 
@@ -248,6 +250,16 @@ void Options::apply() {
   if (positional_ && !positional_->given_.empty()) positional_->set_(positional_->given_);
 }
 
+bool Options::parse(const std::vector<std::string>& arguments, std::ostream& out) {
+  read(arguments);
+  if (help_wanted_) {
+    print_help(out);
+    return false;
+  }
+  apply();
+  return true;
+}
+
 bool Options::given(const std::string& name) const {
   const Option* option = find(name);
   return option && !option->origin_.empty();
@@ -266,8 +278,7 @@ std::vector<std::string> Options::changed_from(const std::filesystem::path& file
   std::vector<std::string> changed;
   for (const RecipeEntry& entry : read_recipe(file)) {
     const Option* option = find(entry.key);
-    if (option && option->origin_ == "--" + option->name_ && option->given_ != entry.value)
-      changed.push_back(option->name_);
+    if (option && option->get_() != entry.value) changed.push_back(option->name_);
   }
   return changed;
 }
@@ -277,7 +288,8 @@ std::string Options::as_recipe() const {
   for (std::size_t group = 0; group < groups_.size(); ++group) {
     std::string lines;
     for (const auto& option : options_)
-      if (option->group_ == group && !option->transient_) lines += option->name_ + " = " + option->get_() + "\n";
+      if (option->group_ == group && !option->transient_ && !option->get_().empty())
+        lines += option->name_ + " = " + option->get_() + "\n";
     if (!lines.empty()) recipe += "\n# " + groups_[group] + "\n" + lines;
   }
   return recipe;

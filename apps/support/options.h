@@ -21,10 +21,11 @@ class Option {
   Option& above(double low);  ///< numbers: exclusive bound
   Option& transient();        ///< belongs to the call, not to the run: not in config.ini, not in recipes
   Option& once();             ///< no default shown: it has to be given where the command needs it
+  Option& hidden();           ///< not listed by --help, which explains it elsewhere
 
  private:
   std::string name_, placeholder_, help_;
-  bool flag_ = false, transient_ = false, show_default_ = true, number_ = false, exclusive_ = false;
+  bool flag_ = false, transient_ = false, show_default_ = true, hidden_ = false, number_ = false, exclusive_ = false;
   double low_ = -std::numeric_limits<double>::infinity(), high_ = std::numeric_limits<double>::infinity();
   std::vector<std::string> values_;
   std::function<void(const std::string&)> set_;  // throws std::string: what the value is not
@@ -53,6 +54,8 @@ class Options {
   void accept_recipe();
   void example(std::string line, std::string meaning);
 
+  /// read() and apply(); or prints the help where it is asked for, and returns false.
+  bool parse(const std::vector<std::string>& arguments, std::ostream& out);
   /// Splits and names the arguments; throws InputError on an unknown or repeated option. Values are set by apply().
   void read(const std::vector<std::string>& arguments);
   /// The same keys from a file; what is already given wins.
@@ -66,11 +69,11 @@ class Options {
   std::string raw(const std::string& name, const std::string& otherwise) const;
   /// The value after apply(), as it would be written in a recipe.
   std::string value(const std::string& name) const;
-  /// Options given on the command line that differ from the value in `file`.
+  /// After apply(): options whose value differs from that in a recipe file.
   std::vector<std::string> changed_from(const std::filesystem::path& file) const;
 
   void print_help(std::ostream& out) const;
-  /// Every option that is not transient, as `name = value` lines under its group's title.
+  /// Every option that is not transient and not empty, as `name = value` lines under its group's title.
   std::string as_recipe() const;
   std::vector<std::string> names() const;
 

@@ -40,18 +40,18 @@ std::string progress_text(const ProgressValues& v) {
   return line;
 }
 
-Progress::Progress() : Progress(isatty(STDOUT_FILENO) == 1, terminal_columns()) {}
+ProgressLine::ProgressLine() : ProgressLine(isatty(STDOUT_FILENO) == 1, terminal_columns()) {}
 
-Progress::~Progress() {
+ProgressLine::~ProgressLine() {
   if (shown_) put("\n");
 }
 
-void Progress::erase() {
+void ProgressLine::erase() {
   if (shown_) put("\r\033[K");
   shown_ = false;
 }
 
-void Progress::show(const ProgressValues& values, bool now) {
+void ProgressLine::show(const ProgressValues& values, bool now) {
   const auto time = Clock::now();
   const double since = std::chrono::duration<double>(time - last_).count();
   if (!now && last_ != Clock::time_point{} && since < (terminal_ ? 0.1 : plain_interval)) return;
@@ -62,7 +62,7 @@ void Progress::show(const ProgressValues& values, bool now) {
   shown_ = true;
 }
 
-void Progress::say(const std::string& line) {
+void ProgressLine::say(const std::string& line) {
   erase();
   put(line + "\n");
 }

@@ -20,12 +20,12 @@ struct ProgressValues {
 };
 std::string progress_text(const ProgressValues& values);
 
-class Progress {
+class ProgressLine {
  public:
   /// Looks at standard output: a terminal or not.
-  Progress();
-  Progress(bool terminal, int columns) : terminal_(terminal), columns_(columns) {}
-  ~Progress();
+  ProgressLine();
+  ProgressLine(bool terminal, int columns) : terminal_(terminal), columns_(columns) {}
+  ~ProgressLine();
   /// Shows the values, at most every tenth of a second on a terminal and every `plain_interval` seconds elsewhere.
   void show(const ProgressValues& values, bool now = false);
   /// A line that stays.

@@ -7,7 +7,9 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <iterator>
 
+#include "engine/atomic_file.h"
 #include "engine/error.h"
 
 namespace kagami::apps {
@@ -17,8 +19,8 @@ namespace {
 
 bool belongs_to_run(const fs::path& file) {
   const std::string name = file.filename().string(), extension = file.extension().string();
-  return name == "config.ini" || name == "log.jsonl" || name == "lock" || extension == ".safetensors" ||
-         name.find(".safetensors.") != std::string::npos || name.find(".ini.tmp") != std::string::npos;
+  const bool temporary = name.front() == '.' && extension == ".tmp";  // AtomicFile's, of a killed process
+  return name == "config.ini" || name == "log.jsonl" || name == "lock" || extension == ".safetensors" || temporary;
 }
 
 std::string first_line(const fs::path& file) {
@@ -50,14 +52,19 @@ RunFolder::RunFolder(fs::path folder, RunStart start) : folder_(std::move(folder
     for (const auto& entry : fs::directory_iterator(folder_, error))
       check(belongs_to_run(entry.path()), "--out: ", name, " holds other files (", entry.path().filename().string(),
             "); give a new folder");
-  fs::create_directories(folder_, error);
+  created_ = fs::create_directories(folder_, error);
   check(!error, "--out: cannot create ", name, ": ", error.message());
   lock();
-  if (start == RunStart::overwrite) remove_run();
 }
 
 RunFolder::~RunFolder() {
-  if (lock_ >= 0) ::close(lock_);
+  if (lock_ < 0) return;
+  std::error_code ignored;
+  if (!holds_run(folder_)) {
+    fs::remove(folder_ / "lock", ignored);
+    if (created_) fs::remove(folder_, ignored);
+  }
+  ::close(lock_);
 }
 
 void RunFolder::lock() {
@@ -77,28 +84,24 @@ void RunFolder::lock() {
     throw std::runtime_error(text(file.string(), ": cannot be written: ", std::strerror(errno)));
 }
 
-void RunFolder::remove_run() {
+void RunFolder::begin(const std::string& config_text) {
   for (const auto& entry : fs::directory_iterator(folder_))
     if (entry.is_regular_file() && belongs_to_run(entry.path()) && entry.path().filename() != "lock")
       fs::remove(entry.path());
+  write_whole_file(config(), config_text);
 }
 
 void write_whole_file(const fs::path& file, const std::string& content) {
-  const fs::path temporary = file.string() + ".tmp";
-  const int descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  bool ok = descriptor >= 0;
-  for (std::size_t done = 0; ok && done < content.size();) {
-    const ssize_t n = ::write(descriptor, content.data() + done, content.size() - done);
-    ok = n > 0;
-    if (ok) done += static_cast<std::size_t>(n);
-  }
-  ok = ok && ::fsync(descriptor) == 0;
-  const int reason = errno;
-  if (descriptor >= 0) ::close(descriptor);
-  if (ok && ::rename(temporary.c_str(), file.c_str()) == 0) return;
-  const std::string message = std::strerror(ok ? errno : reason);
-  ::unlink(temporary.c_str());
-  throw std::runtime_error(text(file.string(), ": cannot be written: ", message));
+  AtomicFile out(file);
+  out.write(content);
+  out.commit();
+}
+
+std::string read_whole_file(const fs::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  std::string content{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+  if (!in) throw std::runtime_error(text(file.string(), ": cannot be read: ", std::strerror(errno)));
+  return content;
 }
 
 }  // namespace kagami::apps

@@ -22,17 +22,21 @@ class RunFolder {
   const std::filesystem::path& path() const { return folder_; }
   std::filesystem::path config() const { return folder_ / "config.ini"; }
   std::filesystem::path log() const { return folder_ / "log.jsonl"; }
+  /// Removes the run that is there, and nothing else, and writes the config.ini of the new one.
+  void begin(const std::string& config_text);
   /// Whether a folder holds a run.
   static bool holds_run(const std::filesystem::path& folder);
 
  private:
   void lock();
-  void remove_run();
   std::filesystem::path folder_;
+  bool created_ = false;
   int lock_ = -1;
 };
 
-/// Writes beside the file, syncs, renames: the file is the old one or the whole new one. Throws std::runtime_error.
+/// The file is the old one or the whole new one. Throws like AtomicFile.
 void write_whole_file(const std::filesystem::path& file, const std::string& content);
+/// Throws std::runtime_error naming the file.
+std::string read_whole_file(const std::filesystem::path& file);
 
 }  // namespace kagami::apps

@@ -137,7 +137,8 @@ TEST(Options, NamesWhatDiffersFromAFile) {
   write_content(folder / "config.ini", "epochs = 7\nlr = 0.5\n");
   Values values;
   Options options = declare(values);
-  options.read({"--lr", "0.25", "--epochs", "7"});
+  options.read({"--lr", "0.25", "--epochs", "07"});
+  options.apply();
   EXPECT_EQ(options.changed_from(folder / "config.ini"), std::vector<std::string>{"lr"});
 }
 

@@ -27,7 +27,7 @@ TEST(Progress, SaysWhatIsKnown) {
 TEST(Progress, PlainLinesKeepApart) {
   testing::internal::CaptureStdout();
   {
-    Progress progress(false, 80);
+    ProgressLine progress(false, 80);
     progress.show({});
     progress.show({});  // too soon
     progress.show({}, true);
@@ -39,7 +39,7 @@ TEST(Progress, PlainLinesKeepApart) {
 TEST(Progress, ATerminalLineIsCutAndReplaced) {
   testing::internal::CaptureStdout();
   {
-    Progress progress(true, 12);
+    ProgressLine progress(true, 12);
     progress.show({});
     progress.say("done");
   }

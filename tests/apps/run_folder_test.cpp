@@ -25,13 +25,14 @@ TEST(RunFolder, CreatesAndLocks) {
     const std::string message = refused(path, RunStart::fresh);
     EXPECT_NE(message.find("is in use by process " + std::to_string(getpid())), std::string::npos) << message;
   }
+  EXPECT_FALSE(std::filesystem::exists(path)) << "nothing was begun";
   EXPECT_EQ(refused(path, RunStart::fresh), "");
 }
 
 TEST(RunFolder, RefusesARunThatIsThere) {
   const TemporaryFolder folder;
   const auto path = folder / "run";
-  write_whole_file((RunFolder(path, RunStart::fresh), path / "config.ini"), "epochs = 1\n");
+  RunFolder(path, RunStart::fresh).begin("epochs = 1\n");
   EXPECT_TRUE(RunFolder::holds_run(path));
   const std::string message = refused(path, RunStart::fresh);
   EXPECT_NE(message.find("--resume"), std::string::npos) << message;
@@ -46,8 +47,11 @@ TEST(RunFolder, OverwriteRemovesTheRunAndNothingElse) {
   std::filesystem::create_directories(path / "notes");
   for (const char* name : {"config.ini", "log.jsonl", "checkpoint-3.safetensors", "notes.txt"})
     write_content(path / name, "x");
-  const RunFolder run(path, RunStart::overwrite);
-  EXPECT_FALSE(RunFolder::holds_run(path));
+  RunFolder run(path, RunStart::overwrite);
+  EXPECT_TRUE(std::filesystem::exists(path / "checkpoint-3.safetensors")) << "kept until the new run begins";
+  run.begin("new\n");
+  EXPECT_EQ(read_whole_file(path / "config.ini"), "new\n");
+  EXPECT_FALSE(std::filesystem::exists(path / "log.jsonl"));
   EXPECT_FALSE(std::filesystem::exists(path / "checkpoint-3.safetensors"));
   EXPECT_TRUE(std::filesystem::exists(path / "notes.txt"));
   EXPECT_TRUE(std::filesystem::exists(path / "notes"));
@@ -71,7 +75,7 @@ TEST(RunFolder, WholeFilesOrNone) {
   write_whole_file(folder / "a", "two");
   EXPECT_EQ(content_of(folder / "a"), "two");
   EXPECT_FALSE(std::filesystem::exists(folder / "a.tmp"));
-  const std::string message = message_of<std::runtime_error>([&] { write_whole_file(folder / "none/a", "x"); });
+  const std::string message = message_of<InputError>([&] { write_whole_file(folder / "none/a", "x"); });
   EXPECT_NE(message.find("none/a"), std::string::npos);
 }
 

@@ -1,0 +1,29 @@
+#include "apps/support/common_options.h"
+
+#include "engine/error.h"
+#include "kernels/cpu/conv_algorithm.h"
+#include "kernels/cpu/isa.h"
+#include "kernels/cpu/parallel.h"
+
+namespace kagami::apps {
+
+void ComputeOptions::declare(Options& options) {
+  options.group("Computing");
+  options.add("threads", threads, "N", "threads; 0: one per processor. Results do not depend on it").between(0, 1024);
+  options.add("cpu", cpu, "NAME", "instruction set of the kernels").one_of({"auto", "baseline", "avx2", "avx512"});
+  options.add("conv", conv, "NAME", "algorithm of convolutions").one_of({"auto", "direct", "winograd"});
+}
+
+void ComputeOptions::apply() {
+  try {
+    kagami::cpu::set_isa(cpu);
+  } catch (const std::invalid_argument& error) {
+    check(false, "--cpu: ", error.what());
+  }
+  kagami::cpu::set_conv_algorithm(conv);
+  kagami::cpu::set_threads(threads);
+  cpu = kagami::cpu::name_of(kagami::cpu::isa());
+  threads = kagami::cpu::threads();
+}
+
+}  // namespace kagami::apps

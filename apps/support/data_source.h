@@ -1,0 +1,26 @@
+#pragma once
+// The options that say which images a command reads.
+#include <cstdint>
+#include <string>
+
+#include "apps/support/options.h"
+#include "engine/data/data.h"
+
+namespace kagami::apps {
+
+struct DataSource {
+  std::string data;
+  double val_fraction = 0;
+  int max_side = 0;
+  bool skip_unreadable = false;
+  std::int64_t train_images = 0, test_images = 0;  ///< 0: all
+
+  void declare(Options& options);
+  /// Reads the images; shows progress and says what was left out, on standard error.
+  Dataset open() const;
+};
+
+/// At most `count` images (0: all): balanced over classes, the same ones in every run.
+ImageSet subset(const ImageSet& set, std::int64_t count);
+
+}  // namespace kagami::apps
