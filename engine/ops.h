@@ -1,10 +1,13 @@
 #pragma once
 // Every op of the engine: values here, gradients in engine/ops/<op>.cu. Shapes broadcast where two tensors meet.
+#include <optional>
+
 #include "engine/autograd.h"
 #include "engine/tensor.h"
 #include "engine/weight.h"
 
 #include "kernels/batch_norm.h"
+#include "kernels/philox.h"
 
 namespace kagami {
 
@@ -98,6 +101,15 @@ Tensor l2_normalize(const Tensor& x);  ///< x / max(||x||, 1e-12)
 /// gamma (x - mean) / sqrt(var + eps) + beta with the biased variance; gamma and beta [dim]. Ba, Kiros and Hinton 2016
 Tensor layer_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta, double eps = 1e-5);
 
+// Over any axis.
+Tensor softmax(const Tensor& x, int axis);
+Tensor log_softmax(const Tensor& x, int axis);
+
+/// Drops values with the given probability and divides the others by 1 - probability; returns x itself when not
+/// training. Element i is decided by word i % 4 of block i / 4 of `random`: one stream for a layer and a step,
+/// Philox(seed, Purpose::dropout, layer, 0, step). Srivastava et al. 2014
+Tensor dropout(const Tensor& x, double probability, bool training, const Philox& random);
+
 // Losses: scalars.
 struct NtXent {
   Tensor loss;
@@ -106,5 +118,8 @@ struct NtXent {
 /// SimCLR's loss (Chen et al. 2020, equation 1), averaged over the 2N rows of z [2N, dim]: the two views of N images,
 /// row i + N being the positive of row i. Normalises the rows itself; keeps no 2N x 2N matrix.
 NtXent ntxent(const Tensor& z, double temperature);
+/// -log softmax(logits)[label], averaged over the rows; logits [rows, classes], labels i32 [rows]. Rows with the label
+/// `ignore` do not count.
+Tensor cross_entropy(const Tensor& logits, const Tensor& labels, std::optional<std::int32_t> ignore = {});
 
 }  // namespace kagami

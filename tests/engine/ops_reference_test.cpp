@@ -56,6 +56,13 @@ TEST(OpsReference, Normalisation) {
   expect_reference("layer_norm", {"x", "weight", "bias"}, [](const auto& x) { return layer_norm(x[0], x[1], x[2]); });
 }
 
+TEST(OpsReference, SoftmaxAndCrossEntropy) {
+  expect_reference("softmax", {"x"}, [](const auto& x) { return softmax(x[0], 1); });
+  expect_reference("log_softmax", {"x"}, [](const auto& x) { return log_softmax(x[0], 1); });
+  const Tensor labels = read("cross_entropy.labels");
+  expect_reference("cross_entropy", {"x"}, [=](const auto& x) { return cross_entropy(x[0], labels); });
+}
+
 TEST(OpsReference, Gather) {
   const Tensor rows = read("gather_rows.rows");
   expect_reference("gather_rows", {"x"}, [=](const auto& x) { return gather(x[0], rows, 0); });

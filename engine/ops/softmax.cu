@@ -1,0 +1,87 @@
+// softmax and log_softmax over an axis; cross_entropy of rows.
+#include "kernels/softmax.h"
+
+#include "engine/dispatch.h"
+#include "engine/ops.h"
+#include "engine/reduce.h"
+
+namespace kagami {
+namespace {
+
+Tensor softmax_over(const char* op, bool logarithm, const Tensor& x, int axis) {
+  check(bool(x), op, ": the input is empty");
+  const ReduceShape seen = reduce_shape(x.shape(), axis);
+  const SoftmaxShape shape{seen.outer, seen.count, seen.inner};
+  const Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());
+  dispatch(op, x, [&](Cpu device, auto zero) {
+    using T = decltype(zero);
+    softmax_forward(device, shape, logarithm, x.data<T>(), y.data<T>());
+  });
+  return record(op, {x}, y, [op, shape, logarithm, y = y.detach()](const Tensor& dy, Gradients& d) {
+    if (!d.wants(0)) return;
+    const Gradients::Target dx = d.target(0);
+    dispatch(op, dy, [&](Cpu device, auto zero) {
+      using T = decltype(zero);
+      softmax_backward(device, shape, logarithm, y.data<T>(), dy.data<T>(), dx.tensor.data<T>(), dx.accumulate);
+    });
+  });
+}
+
+constexpr std::int32_t ignored = -1;
+
+/// Labels with ignored ones as -1, and how many are left.
+struct CheckedLabels {
+  Tensor labels;
+  std::int64_t count = 0;
+};
+
+CheckedLabels checked_labels(const Tensor& logits, const Tensor& labels, std::optional<std::int32_t> ignore) {
+  check(logits && labels && logits.rank() == 2 && labels.dtype() == DType::i32 &&
+            labels.shape() == Shape{logits.shape(0)},
+        "cross_entropy: needs logits [rows, classes] and a label i32 [rows] for each; logits: ", describe(logits),
+        ", labels: ", describe(labels));
+  CheckedLabels result{labels.clone()};
+  std::int32_t* label = result.labels.data<std::int32_t>();
+  for (std::int64_t r = 0; r < labels.numel(); ++r) {
+    if (label[r] == ignore) {
+      label[r] = ignored;
+      continue;
+    }
+    check(label[r] >= 0 && label[r] < logits.shape(1), "cross_entropy: labels[", r, "] = ", label[r],
+          " is none of the ", logits.shape(1), " classes (logits: ", describe(logits), ")");
+    ++result.count;
+  }
+  check(result.count > 0, "cross_entropy: no row has a label (logits: ", describe(logits), ")");
+  return result;
+}
+
+}  // namespace
+
+Tensor softmax(const Tensor& x, int axis) { return softmax_over("softmax", false, x, axis); }
+Tensor log_softmax(const Tensor& x, int axis) { return softmax_over("log_softmax", true, x, axis); }
+
+Tensor cross_entropy(const Tensor& logits, const Tensor& labels, std::optional<std::int32_t> ignore) {
+  const CheckedLabels kept = checked_labels(logits, labels, ignore);
+  const std::int64_t rows = logits.shape(0), classes = logits.shape(1);
+  const Tensor log_probabilities = Tensor::empty(logits.shape(), logits.dtype(), logits.device());
+  const Tensor losses = Tensor::empty({rows}, logits.dtype(), logits.device());
+  dispatch("cross_entropy", logits, [&](Cpu device, auto zero) {
+    using T = decltype(zero);
+    cross_entropy_forward(device, rows, classes, logits.data<T>(), kept.labels.data<std::int32_t>(),
+                          log_probabilities.data<T>(), losses.data<T>());
+  });
+  const auto backward = [=](const Tensor& dy, Gradients& d) {
+    if (!d.wants(0)) return;
+    const Gradients::Target dx = d.target(0);
+    dispatch("cross_entropy", dy, [&](Cpu device, auto zero) {
+      using T = decltype(zero);
+      const T share = *dy.data<T>() / static_cast<T>(kept.count);
+      cross_entropy_backward(device, rows, classes, log_probabilities.data<T>(), kept.labels.data<std::int32_t>(),
+                             share, dx.tensor.data<T>(), dx.accumulate);
+    });
+  };
+  const Tensor loss = scale(sum(losses), 1 / static_cast<double>(kept.count));
+  return record("cross_entropy", {logits}, loss, backward);
+}
+
+}  // namespace kagami
