@@ -1,6 +1,8 @@
-// Direct convolution as products of packed patches with packed weights (matmul_product.h).
+// Direct convolution: on bands where rows are long enough for a tile (conv_band.h), else as products of packed patches
+// with packed weights (matmul_product.h).
 #include "kernels/cpu/isa/conv.h"
 
+#include "kernels/cpu/isa/conv_band.h"
 #include "kernels/cpu/isa/conv_patches.h"
 #include "kernels/cpu/isa/matmul_pack.h"
 #include "kernels/cpu/isa/matmul_product.h"
@@ -10,6 +12,11 @@ namespace {
 
 PatchMatrix patches_of(const DirectShape& z, const float* x) {
   return {x, std::ptrdiff_t{z.n} * z.h * z.w * z.c, z.h, z.w, z.c, z.r, z.s, z.stride, z.pad, z.pad, z.out_h, z.out_w};
+}
+
+/// Whether bands take it, given the outputs in a row (of each phase).
+bool takes_bands(const DirectShape& z, int columns) {
+  return columns >= 8 && z.stride <= 2 && z.r >= z.stride && z.s >= z.stride && z.r * z.s > 1;
 }
 
 // Forward: y [pixels, k] = patches [pixels, r s c] w^T.
@@ -34,11 +41,40 @@ auto with_forward(const DirectShape& z, const float* x, const float* w, float* y
   return f(RowProduct<PatchRows, PanelsOfMatrix, Outputs>(z.n * z.out_h * z.out_w, z.k, patches.length(), a, b, c));
 }
 
+BandConvolution forward_bands(const DirectShape& z, const float* x, float* y, const float* bias) {
+  const std::ptrdiff_t row = static_cast<std::ptrdiff_t>(z.out_w) * z.k;
+  return {x,
+          z.n,
+          z.h,
+          z.w,
+          z.c,
+          z.stride,
+          y,
+          z.out_h * row,
+          z.k,
+          bias,
+          false,
+          1,
+          {{z.r, z.s, z.pad, z.pad, z.out_h, z.out_w, 0, row, z.k}}};
+}
+
+struct ForwardWeights {
+  PanelsOfMatrix w;
+  static void pack(const void* self, int, int k0, int ks, int column, int columns, float* to) {
+    static_cast<const ForwardWeights*>(self)->w.pack(k0, ks, column, columns, to);
+  }
+};
+
 std::size_t forward_scratch(const DirectShape& z, int workers) {
+  if (takes_bands(z, z.out_w)) return band_scratch(forward_bands(z, nullptr, nullptr, nullptr), workers);
   return with_forward(z, nullptr, nullptr, nullptr, nullptr, [&](const auto& p) { return p.scratch(workers); });
 }
 
 void forward(const DirectShape& z, const float* x, const float* w, float* y, const float* bias, float* scratch) {
+  if (takes_bands(z, z.out_w)) {
+    const ForwardWeights weights{{w, z.r * z.s * z.c, true}};
+    return run_band(forward_bands(z, x, y, bias), ForwardWeights::pack, &weights, scratch);
+  }
   with_forward(z, x, w, y, bias, [&](const auto& p) { p.run(scratch); });
 }
 
@@ -112,13 +148,46 @@ void each_phase(const DirectShape& z, const float* dy, const float* w, float* dx
     }
 }
 
+struct DgradWeights {
+  PhaseWeights phases[BandConvolution::parts_most];
+  static void pack(const void* self, int part, int k0, int ks, int column, int columns, float* to) {
+    static_cast<const DgradWeights*>(self)->phases[part].pack(k0, ks, column, columns, to);
+  }
+};
+
+/// Calls f with the convolution on bands and its weights: one part for each phase.
+template <class F>
+auto with_dgrad_bands(const DirectShape& z, const float* dy, const float* w, float* dx, bool add, F f) {
+  const std::ptrdiff_t row = static_cast<std::ptrdiff_t>(z.w) * z.c;
+  BandConvolution conv{dy, z.n, z.out_h, z.out_w, z.k, 1, dx, z.h * row, z.c, nullptr, add, 0, {}};
+  const Phase none(0, 1, 1, 1, 0);
+  DgradWeights weights{{{z, w, none, none}, {z, w, none, none}, {z, w, none, none}, {z, w, none, none}}};
+  for (int i = 0; i < z.stride; ++i)
+    for (int j = 0; j < z.stride; ++j) {
+      const Phase down(i, z.h, z.r, z.stride, z.pad), across(j, z.w, z.s, z.stride, z.pad);
+      weights.phases[conv.part_count].down = down;
+      weights.phases[conv.part_count].across = across;
+      conv.parts[conv.part_count++] = {down.taps,    across.taps,       down.before,    across.before, down.count,
+                                       across.count, i * row + j * z.c, z.stride * row, z.stride * z.c};
+    }
+  return f(conv, weights);
+}
+
 std::size_t dgrad_scratch(const DirectShape& z, int workers) {
+  if (takes_bands(z, z.w / z.stride))
+    return with_dgrad_bands(z, nullptr, nullptr, nullptr, false, [&](const BandConvolution& conv, const DgradWeights&) {
+      return band_scratch(conv, workers);
+    });
   std::size_t most = 0;
   each_phase(z, nullptr, nullptr, nullptr, false, [&](const auto& p) { most = larger(most, p.scratch(workers)); });
   return most;
 }
 
 void dgrad(const DirectShape& z, const float* dy, const float* w, float* dx, bool add, float* scratch) {
+  if (takes_bands(z, z.w / z.stride))
+    return with_dgrad_bands(z, dy, w, dx, add, [&](const BandConvolution& conv, const DgradWeights& weights) {
+      run_band(conv, DgradWeights::pack, &weights, scratch);
+    });
   each_phase(z, dy, w, dx, add, [&](const auto& p) { p.run(scratch); });
 }
 
@@ -144,10 +213,12 @@ auto with_wgrad(const DirectShape& z, const float* x, const float* dy, float* dw
 }
 
 std::size_t wgrad_scratch(const DirectShape& z, int workers) {
+  if (takes_bands(z, z.out_w)) return band_wgrad_scratch(z, workers);
   return with_wgrad(z, nullptr, nullptr, nullptr, false, [&](const auto& p) { return p.scratch(workers); });
 }
 
 void wgrad(const DirectShape& z, const float* x, const float* dy, float* dw, bool add, float* scratch) {
+  if (takes_bands(z, z.out_w)) return run_band_wgrad(z, x, dy, dw, add, scratch);
   with_wgrad(z, x, dy, dw, add, [&](const auto& p) { p.run(scratch); });
 }
 

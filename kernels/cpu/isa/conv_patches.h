@@ -17,6 +17,18 @@ struct PatchMatrix {
   int length() const { return taps_h * taps_w * c; }
 };
 
+/// Where a range of values lies in a patch.
+struct PatchRange {
+  int first, count;
+  int tap_h, tap_w, channel;  // of the first value
+  KAGAMI_INLINE PatchRange(const PatchMatrix& m, int first, int count)
+      : first(first),
+        count(count),
+        tap_h(first / m.c / m.taps_w),
+        tap_w(first / m.c % m.taps_w),
+        channel(first % m.c) {}
+};
+
 /// The patch of one output pixel after the other.
 class PatchCursor {
  public:
@@ -36,14 +48,17 @@ class PatchCursor {
     place();
   }
 
-  /// Values [first, first + count) of the patch, in vectors: out(i) is where vector i goes. The last may be filled up
-  /// with zeros.
-  template <class Out>
-  KAGAMI_INLINE void vectors(int first, int count, Out out) const {
-    if (m_.c % lanes == 0 && first % lanes == 0)
-      whole_vectors(first, count, out);
+  /// The values of a range in vectors: out(i) is where vector i goes. The last may be filled up with zeros.
+  template <bool whole, class Out>
+  KAGAMI_INLINE void vectors(const PatchRange& range, Out out) const {
+    if constexpr (whole)
+      whole_vectors(range, out);
     else
-      split_vectors(first, count, out);
+      split_vectors(range.first, range.count, out);
+  }
+  /// Whether no vector of a range reaches over a tap.
+  static KAGAMI_INLINE bool whole(const PatchMatrix& m, const PatchRange& range) {
+    return m.c % lanes == 0 && range.first % lanes == 0;
   }
 
  private:
@@ -58,10 +73,10 @@ class PatchCursor {
     return image_ + (static_cast<std::ptrdiff_t>(row_ + i) * m_.w + column_ + j) * m_.c;
   }
 
-  /// No vector reaches over a tap.
   template <class Out>
-  KAGAMI_INLINE void whole_vectors(int first, int count, Out out) const {
-    int i = first / m_.c / m_.taps_w, j = first / m_.c % m_.taps_w, channel = first % m_.c;
+  KAGAMI_INLINE void whole_vectors(const PatchRange& range, Out out) const {
+    int i = range.tap_h, j = range.tap_w, channel = range.channel;
+    const int count = range.count;
     for (int done = 0, vector = 0; done < count; channel = 0) {
       const int channels = smaller(m_.c - channel, count - done);
       if (inside(i, j)) {
@@ -116,9 +131,19 @@ struct PatchRows {
   static constexpr Layout layout = Layout::rows;
   const PatchMatrix& patches;
   void pack(int row, int rows, int k0, int ks, float* to) const {
+    const PatchRange range(patches, k0, ks);
+    if (PatchCursor::whole(patches, range))
+      pack<true>(row, rows, range, to);
+    else
+      pack<false>(row, rows, range, to);
+  }
+
+ private:
+  template <bool whole>
+  void pack(int row, int rows, const PatchRange& range, float* to) const {
     PatchCursor cursor(patches, row);
     for (int i = 0; i < rows; ++i, cursor.next())
-      cursor.vectors(k0, ks, [&](int vector) { return to + (vector * rows + i) * lanes; });
+      cursor.vectors<whole>(range, [&](int vector) { return to + (vector * rows + i) * lanes; });
   }
 };
 
@@ -126,11 +151,21 @@ struct PatchRows {
 struct PatchPanels {
   const PatchMatrix& patches;
   void pack(int k0, int ks, int column, int columns, float* to) const {
+    const PatchRange range(patches, column, columns);
+    if (PatchCursor::whole(patches, range))
+      pack<true>(k0, ks, range, to);
+    else
+      pack<false>(k0, ks, range, to);
+  }
+
+ private:
+  template <bool whole>
+  void pack(int k0, int ks, const PatchRange& range, float* to) const {
     PatchCursor cursor(patches, k0);
     for (int p = 0; p < ks; ++p, cursor.next())
-      cursor.vectors(column, columns, [&](int vector) {
+      cursor.vectors<whole>(range, [&](int vector) {
         const int panel = vector / 2 * panel_width;
-        return to + panel * ks + p * packed_width(columns, panel) + vector % 2 * lanes;
+        return to + panel * ks + p * packed_width(range.count, panel) + vector % 2 * lanes;
       });
   }
 };

@@ -1,0 +1,130 @@
+#pragma once
+// Convolution on bands: some rows of one image, copied with zeros left and right, so that register tiles read patches
+// in place. It takes the convolutions with rows long enough to fill a tile; those of small maps go by way of packed
+// patches.
+#include <cstring>
+
+#include "kernels/cpu/isa/conv.h"
+#include "kernels/cpu/isa/matmul_product.h"
+
+namespace kagami::cpu::KAGAMI_ISA {
+
+constexpr std::ptrdiff_t band_bytes = 96 << 10;
+
+/// c[row][vector] = (add ? c : 0) + sum over `runs` runs of `length` values of a[row] b[vector]: rows of A lie a_step
+/// apart and runs run_step, b is [runs * length][vectors * lanes].
+template <int R, int vectors>
+void run_tile(const float* a, std::ptrdiff_t a_step, int runs, int length, std::ptrdiff_t run_step, const float* b,
+              float* c, std::ptrdiff_t row_step, bool add) {
+  Float s[R][vectors] = {};
+  if (add)
+#pragma GCC unroll 14
+    for (int i = 0; i < R; ++i)
+#pragma GCC unroll 2
+      for (int j = 0; j < vectors; ++j) s[i][j] = load(c + i * row_step + j * lanes);
+  for (int run = 0; run < runs; ++run, a += run_step)
+    for (int t = 0; t < length; ++t, b += vectors * lanes) multiply_add<R, vectors>(s, a + t, a_step, b);
+#pragma GCC unroll 14
+  for (int i = 0; i < R; ++i)
+#pragma GCC unroll 2
+    for (int j = 0; j < vectors; ++j) store(c + i * row_step + j * lanes, s[i][j]);
+}
+
+/// c[row][vector] = (add ? c : 0) + sum over rows x columns pixels of a[pixel][row] b[pixel][vector]: a is packed,
+/// pixels of b lie b_step apart and rows of them b_row_step.
+template <int R, int vectors>
+void pixel_tile(const float* a, const float* b, int rows, int columns, std::ptrdiff_t b_row_step, std::ptrdiff_t b_step,
+                float* c, std::ptrdiff_t row_step, bool add) {
+  Float s[R][vectors] = {};
+  if (add)
+#pragma GCC unroll 14
+    for (int i = 0; i < R; ++i)
+#pragma GCC unroll 2
+      for (int j = 0; j < vectors; ++j) s[i][j] = load(c + i * row_step + j * lanes);
+  for (; rows > 0; --rows, b += b_row_step) {
+    const float* pixel = b;
+    for (int q = 0; q < columns; ++q, a += R, pixel += b_step) multiply_add<R, vectors>(s, a, 1, pixel);
+  }
+#pragma GCC unroll 14
+  for (int i = 0; i < R; ++i)
+#pragma GCC unroll 2
+    for (int j = 0; j < vectors; ++j) store(c + i * row_step + j * lanes, s[i][j]);
+}
+
+using RunTile = void (*)(const float*, std::ptrdiff_t, int, int, std::ptrdiff_t, const float*, float*, std::ptrdiff_t,
+                         bool);
+using PixelTile = void (*)(const float*, const float*, int, int, std::ptrdiff_t, std::ptrdiff_t, float*, std::ptrdiff_t,
+                           bool);
+template <int vectors>
+struct BandTiles {
+  RunTile runs[tile_rows];
+  PixelTile pixels[tile_rows];
+  template <int... R>
+  constexpr explicit BandTiles(std::integer_sequence<int, R...>)
+      : runs{run_tile<R + 1, vectors>...}, pixels{pixel_tile<R + 1, vectors>...} {}
+};
+template <int vectors>
+inline constexpr BandTiles<vectors> band_tiles{std::make_integer_sequence<int, tile_rows>()};
+
+KAGAMI_INLINE RunTile run_tile_of(int rows, int width) {
+  return width == lanes ? band_tiles<1>.runs[rows - 1] : band_tiles<2>.runs[rows - 1];
+}
+KAGAMI_INLINE PixelTile pixel_tile_of(int rows, int width) {
+  return width == lanes ? band_tiles<1>.pixels[rows - 1] : band_tiles<2>.pixels[rows - 1];
+}
+
+/// The images a band is cut from, and how it is laid out.
+struct BandSource {
+  const float* x;
+  int h, w, c;
+  int left;   // columns of zeros in front (negative: columns left out)
+  int width;  // columns of a band
+  KAGAMI_INLINE std::ptrdiff_t row_floats() const { return static_cast<std::ptrdiff_t>(width) * c; }
+
+  /// Rows [first, first + rows) of an image; those outside it are zero.
+  void copy(int image, int first, int rows, float* to) const {
+    const int begin = smaller(width, larger(0, left)), end = larger(begin, smaller(width, w + left));
+    for (int row = first; row < first + rows; ++row, to += row_floats()) {
+      if (row < 0 || row >= h) {
+        std::memset(to, 0, row_floats() * sizeof(float));
+        continue;
+      }
+      const float* from = x + ((static_cast<std::ptrdiff_t>(image) * h + row) * w + begin - left) * c;
+      std::memset(to, 0, static_cast<std::size_t>(begin) * c * sizeof(float));
+      std::memcpy(to + begin * c, from, static_cast<std::size_t>(end - begin) * c * sizeof(float));
+      std::memset(to + end * c, 0, static_cast<std::size_t>(width - end) * c * sizeof(float));
+    }
+  }
+};
+
+/// The outputs of a convolution that are reached by the same taps: all of them, or one phase of a strided data
+/// gradient. Output (i,j) reads the taps_h x taps_w patch whose corner is (i stride - top, j stride - left), and lies
+/// in y at first + i row_step + j pixel_step.
+struct BandPart {
+  int taps_h, taps_w, top, left, rows, columns;
+  std::ptrdiff_t first, row_step, pixel_step;
+};
+
+struct BandConvolution {
+  static constexpr int parts_most = 4;
+  const float* x;
+  int n, h, w, c, stride;
+  float* y;
+  std::ptrdiff_t image_step;  // of y
+  int k;                      // channels of y
+  const float* bias;
+  bool add;
+  int part_count;
+  BandPart parts[parts_most];
+};
+
+/// Packs weights as operand B of a part, see matmul_product.h.
+using PackWeights = void (*)(const void* weights, int part, int k0, int ks, int column, int columns, float* to);
+
+std::size_t band_scratch(const BandConvolution& conv, int workers);
+void run_band(const BandConvolution& conv, PackWeights pack, const void* weights, float* scratch);
+
+std::size_t band_wgrad_scratch(const DirectShape& shape, int workers);
+void run_band_wgrad(const DirectShape& shape, const float* x, const float* dy, float* dw, bool add, float* scratch);
+
+}  // namespace kagami::cpu::KAGAMI_ISA
