@@ -9,14 +9,12 @@ namespace kagami::cpu::plain {
 namespace {
 
 /// to[i] += a from[i]: every sum below is made of these, so each element is added up in one fixed order.
-template <class T>
-void add_scaled(T* __restrict to, const T* __restrict from, T a, int count) {
+void add_scaled(double* __restrict to, const double* __restrict from, double a, int count) {
   for (int i = 0; i < count; ++i) to[i] += a * from[i];
 }
 
 /// w [k,r,s,c] as [r,s,c,k].
-template <class T>
-void output_last(const Conv2dShape& shape, const T* w, T* turned) {
+void output_last(const Conv2dShape& shape, const double* w, double* turned) {
   const std::int64_t taps = std::int64_t{shape.r} * shape.s * shape.c;
   parallel_for(taps, 64, [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t i = first; i < last; ++i)
@@ -44,8 +42,7 @@ void columns_of(const Conv2dShape& shape, int q, F f) {
 }
 
 /// dx += the part that output row p gives through tap row i; dx is one row of one image.
-template <class T>
-void dgrad_row(const Conv2dShape& shape, int i, const T* dy, const T* w, T* dx) {
+void dgrad_row(const Conv2dShape& shape, int i, const double* dy, const double* w, double* dx) {
   const std::int64_t c = shape.c;
   for (int q = 0; q < shape.out_w(); ++q)
     columns_of(shape, q, [&](int column, int j) {
@@ -57,20 +54,19 @@ void dgrad_row(const Conv2dShape& shape, int i, const T* dy, const T* w, T* dx) 
 
 }  // namespace
 
-template <class T>
-void forward(Cpu device, const Conv2dShape& shape, const T* x, const T* w, T* y, const T* bias) {
+void forward(Cpu device, const Conv2dShape& shape, const double* x, const double* w, double* y, const double* bias) {
   const int out_h = shape.out_h(), out_w = shape.out_w(), k = shape.k, c = shape.c;
-  const Scratch<T> turned(device.memory, std::size_t(k) * shape.r * shape.s * c);
+  const Scratch<double> turned(device.memory, std::size_t(k) * shape.r * shape.s * c);
   output_last(shape, w, turned.data());
   parallel_for(std::int64_t{shape.n} * out_h, 1, [&](std::int64_t row, std::int64_t) {
     const std::int64_t image = row / out_h;
     for (int q = 0; q < out_w; ++q) {
-      T* to = y + (row * out_w + q) * k;
-      for (int j = 0; j < k; ++j) to[j] = bias ? bias[j] : T{0};
+      double* to = y + (row * out_w + q) * k;
+      for (int j = 0; j < k; ++j) to[j] = bias ? bias[j] : 0.0;
       rows_of(shape, static_cast<int>(row % out_h), [&](int in_row, int i) {
         columns_of(shape, q, [&](int in_column, int j) {
-          const T* from = x + ((image * shape.h + in_row) * shape.w + in_column) * c;
-          const T* tap = turned.data() + (std::int64_t{i} * shape.s + j) * c * k;
+          const double* from = x + ((image * shape.h + in_row) * shape.w + in_column) * c;
+          const double* tap = turned.data() + (std::int64_t{i} * shape.s + j) * c * k;
           for (int l = 0; l < c; ++l) add_scaled(to, tap + std::int64_t{l} * k, from[l], k);
         });
       });
@@ -78,13 +74,12 @@ void forward(Cpu device, const Conv2dShape& shape, const T* x, const T* w, T* y,
   });
 }
 
-template <class T>
-void dgrad(const Conv2dShape& shape, const T* dy, const T* w, T* dx, Accumulate accumulate) {
+void dgrad(const Conv2dShape& shape, const double* dy, const double* w, double* dx, Accumulate accumulate) {
   const int out_h = shape.out_h();
   const std::int64_t in_row = std::int64_t{shape.w} * shape.c, out_row = std::int64_t{shape.out_w()} * shape.k;
   parallel_for(std::int64_t{shape.n} * shape.h, 1, [&](std::int64_t row, std::int64_t) {
-    T* to = dx + row * in_row;
-    if (accumulate == Accumulate::no) std::fill_n(to, in_row, T{0});
+    double* to = dx + row * in_row;
+    if (accumulate == Accumulate::no) std::fill_n(to, in_row, 0.0);
     for (int i = 0; i < shape.r; ++i) {
       const std::int64_t p = row % shape.h + shape.pad - i;
       if (p < 0 || p % shape.stride != 0 || p / shape.stride >= out_h) continue;
@@ -93,29 +88,21 @@ void dgrad(const Conv2dShape& shape, const T* dy, const T* w, T* dx, Accumulate 
   });
 }
 
-template <class T>
-void wgrad(const Conv2dShape& shape, const T* x, const T* dy, T* dw, Accumulate accumulate) {
+void wgrad(const Conv2dShape& shape, const double* x, const double* dy, double* dw, Accumulate accumulate) {
   const int out_h = shape.out_h(), out_w = shape.out_w(), c = shape.c;
   const std::int64_t taps = std::int64_t{shape.r} * shape.s * c;
   parallel_for(shape.k, 1, [&](std::int64_t k, std::int64_t) {
-    T* to = dw + k * taps;
-    if (accumulate == Accumulate::no) std::fill_n(to, taps, T{0});
+    double* to = dw + k * taps;
+    if (accumulate == Accumulate::no) std::fill_n(to, taps, 0.0);
     for (std::int64_t row = 0; row < std::int64_t{shape.n} * out_h; ++row)
       rows_of(shape, static_cast<int>(row % out_h), [&](int in_row, int i) {
         for (int q = 0; q < out_w; ++q)
           columns_of(shape, q, [&](int in_column, int j) {
-            const T* from = x + ((row / out_h * shape.h + in_row) * shape.w + in_column) * c;
+            const double* from = x + ((row / out_h * shape.h + in_row) * shape.w + in_column) * c;
             add_scaled(to + (std::int64_t{i} * shape.s + j) * c, from, dy[(row * out_w + q) * shape.k + k], c);
           });
       });
   });
 }
-
-template void forward(Cpu, const Conv2dShape&, const float*, const float*, float*, const float*);
-template void forward(Cpu, const Conv2dShape&, const double*, const double*, double*, const double*);
-template void dgrad(const Conv2dShape&, const float*, const float*, float*, Accumulate);
-template void dgrad(const Conv2dShape&, const double*, const double*, double*, Accumulate);
-template void wgrad(const Conv2dShape&, const float*, const float*, float*, Accumulate);
-template void wgrad(const Conv2dShape&, const double*, const double*, double*, Accumulate);
 
 }  // namespace kagami::cpu::plain

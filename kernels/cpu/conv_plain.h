@@ -1,14 +1,11 @@
 #pragma once
-// Convolution as plain loops: the double path, and what the fast kernels are checked against.
+// Convolution as plain loops, for the checks made in double; see kernels/conv2d.h.
 #include "kernels/conv2d.h"
 
 namespace kagami::cpu::plain {
 
-template <class T>
-void forward(Cpu device, const Conv2dShape& shape, const T* x, const T* w, T* y, const T* bias);
-template <class T>
-void dgrad(const Conv2dShape& shape, const T* dy, const T* w, T* dx, Accumulate accumulate);
-template <class T>
-void wgrad(const Conv2dShape& shape, const T* x, const T* dy, T* dw, Accumulate accumulate);
+void forward(Cpu device, const Conv2dShape& shape, const double* x, const double* w, double* y, const double* bias);
+void dgrad(const Conv2dShape& shape, const double* dy, const double* w, double* dx, Accumulate accumulate);
+void wgrad(const Conv2dShape& shape, const double* x, const double* dy, double* dw, Accumulate accumulate);
 
 }  // namespace kagami::cpu::plain

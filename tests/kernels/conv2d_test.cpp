@@ -5,7 +5,13 @@
 #include <cmath>
 #include <ostream>
 #include <random>
+#include <stdexcept>
+#include <string>
 #include <vector>
+
+#include "kernels/cpu/conv_algorithm.h"
+#include "kernels/cpu/isa.h"
+#include "kernels/cpu/parallel.h"
 
 namespace kagami {
 
@@ -120,28 +126,126 @@ void expect_matches(const Conv2dShape& shape, double tolerance) {
   }
 }
 
-class Conv2d : public testing::TestWithParam<Conv2dShape> {};
+/// Instruction sets this processor has.
+std::vector<cpu::Isa> instruction_sets() {
+  std::vector<cpu::Isa> sets;
+  for (const cpu::Isa isa : {cpu::Isa::baseline, cpu::Isa::avx2, cpu::Isa::avx512}) {
+    try {
+      cpu::set_isa(isa);
+      sets.push_back(isa);
+    } catch (const std::invalid_argument&) {
+    }
+  }
+  cpu::set_isa("auto");
+  return sets;
+}
+
+class Conv2d : public testing::TestWithParam<Conv2dShape> {
+ protected:
+  void TearDown() override {
+    cpu::set_isa("auto");
+    cpu::set_conv_algorithm("auto");
+    cpu::set_threads(0);
+  }
+};
 
 TEST_P(Conv2d, DoubleAgreesWithTheDefinition) { expect_matches<double>(GetParam(), 1e-13); }
-TEST_P(Conv2d, FloatAgreesWithTheDefinition) { expect_matches<float>(GetParam(), 3e-6); }
+
+TEST_P(Conv2d, FloatAgreesWithTheDefinitionOnEveryInstructionSet) {
+  for (const cpu::Isa isa : instruction_sets())
+    for (const char* algorithm : {"direct", "winograd"}) {
+      SCOPED_TRACE(std::string(cpu::name_of(isa)) + ' ' + algorithm);
+      cpu::set_isa(isa);
+      cpu::set_conv_algorithm(algorithm);
+      expect_matches<float>(GetParam(), 3e-6);
+    }
+}
+
+TEST_P(Conv2d, HasTheSameBitsWithAnyNumberOfThreads) {
+  const Problem problem(GetParam());
+  for (const char* algorithm : {"direct", "winograd"}) {
+    cpu::set_conv_algorithm(algorithm);
+    cpu::set_threads(1);
+    const Results one = computed<float>(problem, true, Accumulate::yes);
+    for (const int threads : {2, 5}) {
+      cpu::set_threads(threads);
+      const Results more = computed<float>(problem, true, Accumulate::yes);
+      EXPECT_TRUE(one.y == more.y && one.dx == more.dx && one.dw == more.dw) << threads << " threads, " << algorithm;
+    }
+  }
+}
 
 // n, h, w, c, k, r, s, stride, pad
 INSTANTIATE_TEST_SUITE_P(Shapes, Conv2d,
-                         testing::Values(Conv2dShape{2, 8, 8, 3, 16, 3, 3, 1, 1},   // CIFAR stem
-                                         Conv2dShape{2, 9, 7, 3, 8, 7, 7, 2, 3},    // ImageNet stem
-                                         Conv2dShape{3, 9, 8, 3, 16, 3, 3, 2, 1},   // CIFAR stem, stride 2
-                                         Conv2dShape{2, 7, 5, 32, 16, 3, 3, 1, 1},  // residual block
-                                         Conv2dShape{2, 8, 8, 16, 48, 3, 3, 2, 1},  // downsampling block
-                                         Conv2dShape{3, 7, 9, 17, 20, 3, 3, 2, 1},  // odd everything
-                                         Conv2dShape{2, 6, 6, 16, 64, 1, 1, 1, 0},  // bottleneck
-                                         Conv2dShape{2, 7, 7, 16, 32, 1, 1, 2, 0},  // shortcut
-                                         Conv2dShape{1, 5, 5, 1, 1, 3, 3, 1, 1},    // one channel
-                                         Conv2dShape{1, 1, 1, 16, 16, 3, 3, 1, 1},  // one pixel
-                                         Conv2dShape{2, 6, 5, 5, 7, 2, 4, 1, 0},    // even, uneven taps, no padding
-                                         Conv2dShape{1, 4, 4, 2, 3, 3, 3, 3, 2},    // stride 3
-                                         Conv2dShape{1, 3, 3, 16, 16, 3, 3, 1, 2},  // more padding than needed
-                                         Conv2dShape{2, 8, 8, 16, 16, 4, 4, 4, 0},  // patches
-                                         Conv2dShape{1, 6, 6, 4, 4, 1, 1, 3, 1}));  // taps that see padding alone
+                         testing::Values(Conv2dShape{2, 8, 8, 3, 16, 3, 3, 1, 1},     // CIFAR stem
+                                         Conv2dShape{2, 17, 21, 3, 8, 7, 7, 2, 3},    // ImageNet stem
+                                         Conv2dShape{2, 20, 18, 3, 64, 7, 7, 2, 3},   // lanes along k
+                                         Conv2dShape{3, 17, 16, 3, 16, 3, 3, 2, 1},   // CIFAR stem, stride 2
+                                         Conv2dShape{2, 7, 5, 32, 16, 3, 3, 1, 1},    // residual block
+                                         Conv2dShape{2, 4, 4, 48, 80, 3, 3, 1, 1},    // small map
+                                         Conv2dShape{2, 8, 8, 16, 48, 3, 3, 2, 1},    // downsampling, small map
+                                         Conv2dShape{2, 19, 18, 16, 32, 3, 3, 2, 1},  // downsampling on bands
+                                         Conv2dShape{3, 7, 9, 17, 20, 3, 3, 2, 1},    // odd everything
+                                         Conv2dShape{2, 23, 25, 5, 35, 3, 3, 2, 1},   // the same on bands
+                                         Conv2dShape{2, 6, 6, 16, 64, 1, 1, 1, 0},    // bottleneck, small map
+                                         Conv2dShape{2, 9, 10, 48, 20, 1, 1, 1, 0},   // bottleneck, read in place
+                                         Conv2dShape{2, 7, 7, 16, 32, 1, 1, 2, 0},    // shortcut, small map
+                                         Conv2dShape{2, 18, 17, 16, 32, 1, 1, 2, 0},  // shortcut, read in place
+                                         Conv2dShape{2, 17, 16, 7, 5, 1, 1, 2, 0},    // the same with tails
+                                         Conv2dShape{1, 5, 5, 1, 1, 3, 3, 1, 1},      // one channel
+                                         Conv2dShape{2, 28, 28, 1, 16, 3, 3, 1, 1},   // one channel, on bands
+                                         Conv2dShape{1, 1, 1, 16, 16, 3, 3, 1, 1},    // one pixel
+                                         Conv2dShape{2, 6, 5, 5, 7, 2, 4, 1, 0},      // even, uneven taps, no padding
+                                         Conv2dShape{2, 12, 14, 6, 9, 5, 3, 1, 2},    // uneven taps on bands
+                                         Conv2dShape{1, 4, 4, 2, 3, 3, 3, 3, 2},      // stride 3
+                                         Conv2dShape{1, 3, 3, 16, 16, 3, 3, 1, 2},    // more padding than needed
+                                         Conv2dShape{1, 9, 12, 16, 16, 3, 3, 1, 0},   // no padding
+                                         Conv2dShape{2, 8, 8, 16, 16, 4, 4, 4, 0},    // patches
+                                         Conv2dShape{2, 18, 16, 16, 16, 2, 2, 2, 0},  // patches, read in place
+                                         Conv2dShape{1, 9, 9, 300, 34, 3, 3, 1, 1},   // a sum in several chunks
+                                         Conv2dShape{1, 6, 6, 4, 4, 1, 1, 3, 1}));    // taps that see padding alone
+
+/// The fast passes against the plain loops in double, for shapes too large for the definition.
+TEST(Conv2dWays, AgreeWithThePlainLoops) {
+  for (const Conv2dShape& shape : {Conv2dShape{8, 32, 32, 16, 16, 3, 3, 1, 1},      // Winograd, wide, one panel
+                                   Conv2dShape{5, 23, 30, 48, 80, 3, 3, 1, 1},      // wide, two chunks of k, tails
+                                   Conv2dShape{2, 30, 30, 144, 16, 3, 3, 1, 1},     // wide, two chunks of c
+                                   Conv2dShape{150, 3, 3, 160, 192, 3, 3, 1, 1},    // deep, two blocks of patches
+                                   Conv2dShape{3, 33, 31, 64, 128, 3, 3, 2, 1}}) {  // bands
+    const Problem problem(shape);
+    const Results expected = computed<double>(problem, false, Accumulate::no);
+    for (const int threads : {2, 1}) {
+      cpu::set_threads(threads);
+      const Results got = computed<float>(problem, false, Accumulate::no);
+      EXPECT_TRUE(relative_error(got.y, expected.y) <= 4e-6) << testing::PrintToString(shape);
+      EXPECT_TRUE(relative_error(got.dx, expected.dx) <= 4e-6) << testing::PrintToString(shape);
+      EXPECT_TRUE(relative_error(got.dw, expected.dw) <= 4e-6) << testing::PrintToString(shape);
+    }
+    cpu::set_threads(0);
+  }
+}
+
+TEST(ConvAlgorithm, IsPickedByShapeOrByName) {
+  using cpu::conv_algorithm, cpu::ConvAlgorithm, cpu::ConvPass;
+  const Conv2dShape block{64, 8, 8, 64, 64, 3, 3, 1, 1}, strided{64, 8, 8, 64, 64, 3, 3, 2, 1};
+  const Conv2dShape stem{64, 8, 8, 3, 64, 3, 3, 1, 1}, tiny{64, 2, 2, 64, 64, 3, 3, 1, 1};
+  EXPECT_EQ(conv_algorithm(block, ConvPass::forward), ConvAlgorithm::winograd);
+  EXPECT_EQ(conv_algorithm(strided, ConvPass::forward), ConvAlgorithm::direct);
+  EXPECT_EQ(conv_algorithm(stem, ConvPass::wgrad), ConvAlgorithm::direct);
+  EXPECT_EQ(conv_algorithm(tiny, ConvPass::dgrad), ConvAlgorithm::direct);
+  cpu::set_conv_algorithm("direct");
+  EXPECT_EQ(conv_algorithm(block, ConvPass::forward), ConvAlgorithm::direct);
+  cpu::set_conv_algorithm("winograd");
+  EXPECT_EQ(conv_algorithm(tiny, ConvPass::dgrad), ConvAlgorithm::winograd);
+  EXPECT_EQ(conv_algorithm(strided, ConvPass::dgrad), ConvAlgorithm::direct);
+  cpu::set_conv_algorithm("auto");
+  try {
+    cpu::set_conv_algorithm("fft");
+    FAIL() << "accepted";
+  } catch (const std::invalid_argument& error) {
+    EXPECT_STREQ(error.what(), "unknown convolution algorithm 'fft': use auto, direct or winograd");
+  }
+}
 
 }  // namespace
 }  // namespace kagami

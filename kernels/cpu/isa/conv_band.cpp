@@ -11,18 +11,23 @@ class Bands {
 
  private:
   std::size_t packed_weights() const { return static_cast<std::size_t>(depth) * round_up(conv.k, lanes); }
-  std::size_t band_floats() const { return static_cast<std::size_t>(band_rows) * source.row_floats() + slack; }
+  std::size_t band_floats() const {
+    if (source.in_place) return 0;
+    return static_cast<std::size_t>(band_rows) * source.row_floats() + slack;
+  }
   std::size_t own() const {
     return band_floats() + static_cast<std::size_t>(per_band) * columns * round_up(conv.k, lanes);
   }
   /// Whether tiles write to y themselves.
   bool in_place() const { return conv.k % lanes == 0 && !conv.bias; }
+  bool all_inside() const;
   template <class F>
   void each_chunk(const BandPart& part, F f) const;
   void pack_panel(PackWeights pack, const void* weights, int column, float* to) const;
   void run_item(int image, int band, const float* weights, float* own) const;
   void run_part(const BandPart& part, int image, int begin, int end, const float* x, const float* weights,
                 float* result) const;
+  void clear_part(const BandPart& part, int image, int begin, int end) const;
   void store_part(const BandPart& part, int image, int begin, int end, const float* result) const;
 
   const BandConvolution& conv;
@@ -46,10 +51,21 @@ Bands::Bands(const BandConvolution& conv) : conv(conv) {
     columns = larger(columns, part.columns);
     depth += part.taps_h * part.taps_w * conv.c;
   }
-  source = {conv.x, conv.h, conv.w, conv.c, left, left + right};
+  source = {conv.x, conv.h, conv.w, conv.c, left, left + right, all_inside()};
   const int fitting = static_cast<int>(band_bytes / (source.row_floats() * conv.stride * 4));
   per_band = divide_up(rows, divide_up(rows, larger(1, fitting)));
   band_rows = (per_band - 1) * conv.stride + top + bottom;
+}
+
+bool Bands::all_inside() const {
+  for (int i = 0; i < conv.part_count; ++i) {
+    const BandPart& part = conv.parts[i];
+    if (part.taps_h * part.taps_w == 0) continue;
+    if (part.top > 0 || (part.rows - 1) * conv.stride - part.top + part.taps_h > conv.h || part.left > 0 ||
+        (part.columns - 1) * conv.stride - part.left + part.taps_w > conv.w)
+      return false;
+  }
+  return true;
 }
 
 /// Calls f(first row of taps, rows of taps, first value of a run, values) for pieces of a part's sum.
@@ -57,6 +73,7 @@ template <class F>
 void Bands::each_chunk(const BandPart& part, F f) const {
   const int run = part.taps_w * conv.c;
   const Pieces across = even_pieces(run, k_most, 16);
+  if (run == 0) return;
   const Pieces down{part.taps_h, across.count() > 1 ? 1 : larger(1, k_most / run)};
   for (int i = 0; i < down.count(); ++i)
     for (int j = 0; j < across.count(); ++j) f(down.begin(i), down.length(i), across.begin(j), across.length(j));
@@ -111,14 +128,26 @@ void Bands::store_part(const BandPart& part, int image, int begin, int end, cons
     }
 }
 
+/// Outputs that no tap reaches: x between the pixels a strided convolution of 1x1 reads.
+void Bands::clear_part(const BandPart& part, int image, int begin, int end) const {
+  float* y = conv.y + image * conv.image_step + part.first;
+  for (int i = begin; i < end; ++i)
+    for (int q = 0; q < part.columns; ++q)
+      std::memset(y + i * part.row_step + q * part.pixel_step, 0, conv.k * sizeof(float));
+}
+
 void Bands::run_item(int image, int band, const float* weights, float* own) const {
   const int begin = band * per_band;
   float* result = own + band_floats();
-  source.copy(image, begin * conv.stride - top, band_rows, own);
+  const float* x = source.band(image, begin * conv.stride - top, band_rows, own);
   for (int i = 0; i < conv.part_count; ++i) {
     const BandPart& part = conv.parts[i];
     const int end = smaller(begin + per_band, part.rows);
-    run_part(part, image, begin, end, own, weights, result);
+    if (part.taps_h * part.taps_w == 0) {
+      if (!conv.add) clear_part(part, image, begin, end);
+      continue;
+    }
+    run_part(part, image, begin, end, x, weights, result);
     if (!in_place()) store_part(part, image, begin, end, result);
     weights += static_cast<std::ptrdiff_t>(part.taps_h) * part.taps_w * conv.c * round_up(conv.k, lanes);
   }

@@ -9,7 +9,7 @@
 
 namespace kagami::cpu::KAGAMI_ISA {
 
-constexpr std::ptrdiff_t band_bytes = 96 << 10;
+constexpr std::ptrdiff_t band_bytes = 192 << 10;
 
 /// c[row][vector] = (add ? c : 0) + sum over `runs` runs of `length` values of a[row] b[vector]: rows of A lie a_step
 /// apart and runs run_step, b is [runs * length][vectors * lanes].
@@ -30,20 +30,25 @@ void run_tile(const float* a, std::ptrdiff_t a_step, int runs, int length, std::
     for (int j = 0; j < vectors; ++j) store(c + i * row_step + j * lanes, s[i][j]);
 }
 
-/// c[row][vector] = (add ? c : 0) + sum over rows x columns pixels of a[pixel][row] b[pixel][vector]: a is packed,
-/// pixels of b lie b_step apart and rows of them b_row_step.
+/// How the pixels of a sum over rows x columns of them lie in an operand.
+struct PixelSteps {
+  std::ptrdiff_t row, pixel;
+};
+
+/// c[row][vector] = (add ? c : 0) + sum over rows x columns pixels of a[pixel][row] b[pixel][vector].
 template <int R, int vectors>
-void pixel_tile(const float* a, const float* b, int rows, int columns, std::ptrdiff_t b_row_step, std::ptrdiff_t b_step,
-                float* c, std::ptrdiff_t row_step, bool add) {
+void pixel_tile(const float* a, PixelSteps a_steps, const float* b, PixelSteps b_steps, int rows, int columns, float* c,
+                std::ptrdiff_t row_step, bool add) {
   Float s[R][vectors] = {};
   if (add)
 #pragma GCC unroll 14
     for (int i = 0; i < R; ++i)
 #pragma GCC unroll 2
       for (int j = 0; j < vectors; ++j) s[i][j] = load(c + i * row_step + j * lanes);
-  for (; rows > 0; --rows, b += b_row_step) {
-    const float* pixel = b;
-    for (int q = 0; q < columns; ++q, a += R, pixel += b_step) multiply_add<R, vectors>(s, a, 1, pixel);
+  for (; rows > 0; --rows, a += a_steps.row, b += b_steps.row) {
+    const float *a_pixel = a, *b_pixel = b;
+    for (int q = 0; q < columns; ++q, a_pixel += a_steps.pixel, b_pixel += b_steps.pixel)
+      multiply_add<R, vectors>(s, a_pixel, 1, b_pixel);
   }
 #pragma GCC unroll 14
   for (int i = 0; i < R; ++i)
@@ -53,8 +58,7 @@ void pixel_tile(const float* a, const float* b, int rows, int columns, std::ptrd
 
 using RunTile = void (*)(const float*, std::ptrdiff_t, int, int, std::ptrdiff_t, const float*, float*, std::ptrdiff_t,
                          bool);
-using PixelTile = void (*)(const float*, const float*, int, int, std::ptrdiff_t, std::ptrdiff_t, float*, std::ptrdiff_t,
-                           bool);
+using PixelTile = void (*)(const float*, PixelSteps, const float*, PixelSteps, int, int, float*, std::ptrdiff_t, bool);
 template <int vectors>
 struct BandTiles {
   RunTile runs[tile_rows];
@@ -77,13 +81,16 @@ KAGAMI_INLINE PixelTile pixel_tile_of(int rows, int width) {
 struct BandSource {
   const float* x;
   int h, w, c;
-  int left;   // columns of zeros in front (negative: columns left out)
-  int width;  // columns of a band
-  KAGAMI_INLINE std::ptrdiff_t row_floats() const { return static_cast<std::ptrdiff_t>(width) * c; }
+  int left;               // columns of zeros in front (negative: columns left out)
+  int width;              // columns of a band
+  bool in_place = false;  // no patch reaches over an edge: bands are read where they lie
+  KAGAMI_INLINE std::ptrdiff_t row_floats() const { return static_cast<std::ptrdiff_t>(in_place ? w : width) * c; }
 
-  /// Rows [first, first + rows) of an image; those outside it are zero.
-  void copy(int image, int first, int rows, float* to) const {
+  /// Rows [first, first + rows) of an image, copied to `to` unless in_place; those outside it are zero.
+  const float* band(int image, int first, int rows, float* to) const {
+    if (in_place) return x + ((static_cast<std::ptrdiff_t>(image) * h + first) * w - left) * c;
     const int begin = smaller(width, larger(0, left)), end = larger(begin, smaller(width, w + left));
+    const float* start = to;
     for (int row = first; row < first + rows; ++row, to += row_floats()) {
       if (row < 0 || row >= h) {
         std::memset(to, 0, row_floats() * sizeof(float));
@@ -94,6 +101,7 @@ struct BandSource {
       std::memcpy(to + begin * c, from, static_cast<std::size_t>(end - begin) * c * sizeof(float));
       std::memset(to + end * c, 0, static_cast<std::size_t>(width - end) * c * sizeof(float));
     }
+    return start;
   }
 };
 

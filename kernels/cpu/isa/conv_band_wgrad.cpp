@@ -1,5 +1,6 @@
 // The gradient of the weights on bands. Each item sums, for a block of k, over a share of the images; the number of
-// shares follows from the shape alone.
+// shares follows from the shape alone. Lanes run along the values that a row of taps reads, or along k where those
+// values would leave most lanes idle (three colours).
 #include "kernels/cpu/isa/conv_band.h"
 #include "kernels/cpu/isa/matmul_pack.h"
 
@@ -15,52 +16,78 @@ class BandWeightGradient {
   void run(float* dw, bool add, float* scratch) const;
 
  private:
-  std::size_t sum_floats() const { return static_cast<std::size_t>(shape.k) * row_floats; }
-  std::size_t band_floats() const { return static_cast<std::size_t>(band_rows) * source.row_floats() + slack; }
-  std::size_t own() const {
-    return band_floats() + static_cast<std::size_t>(per_band) * shape.out_w * tile_rows + slack;
+  std::size_t sum_floats() const { return static_cast<std::size_t>(sum_rows) * sum_row; }
+  std::size_t band_floats() const {
+    return source.in_place ? 0 : static_cast<std::size_t>(band_rows) * source.row_floats() + slack;
   }
+  std::size_t own() const {
+    return band_floats() + ColumnsOfMatrix::groups_floats(Groups(blocks.size, tile_rows), per_band * shape.out_w);
+  }
+  PixelSteps x_steps() const { return {shape.stride * source.row_floats(), std::ptrdiff_t{shape.stride} * shape.c}; }
   void run_item(int share, int block, float* sum, float* own) const;
-  void run_band(int image, int begin, int rows, int block, float* sum, const float* x, float* packed, bool add) const;
-  void finish(int k, float* parts, float* dw, bool add) const;
+  void add_band(int pixel, int rows, int block, float* sum, const float* x, float* packed, bool add) const;
+  void add_band_by_k(int pixel, int rows, float* sum, const float* x, bool add) const;
+  void finish(int k, const float* sum, float* dw, bool add) const;
 
   const DirectShape& shape;
   BandSource source;
   ColumnsOfMatrix dy;
-  int tap_row, padded_row, row_floats;  // values a row of taps reads side by side; padded to whole vectors; of all rows
-  int per_band, band_rows;              // rows of y, of x
-  Pieces blocks;                        // of k
+  int tap_row;              // values that a row of taps reads side by side
+  bool by_k;                // the sum is [r][tap_row][k] instead of [k][r][tap_row]
+  int sum_rows, sum_row;    // of a sum; its rows are made of whole vectors
+  int per_band, band_rows;  // rows of y, of x
+  Pieces blocks;            // of k
   int shares;
 };
 
 BandWeightGradient::BandWeightGradient(const DirectShape& z, const float* x, const float* dy)
     : shape(z),
-      source{x, z.h, z.w, z.c, z.pad, (z.out_w - 1) * z.stride + z.s},
+      source{x, z.h, z.w, z.c, z.pad, (z.out_w - 1) * z.stride + z.s, z.pad == 0 && z.c % lanes == 0},
       dy{dy, z.k, static_cast<std::ptrdiff_t>(z.n) * z.out_h * z.out_w * z.k},
       tap_row(z.s * z.c),
-      padded_row(round_up(tap_row, lanes)),
-      row_floats(z.r * padded_row) {
+      by_k(tap_row % lanes != 0 && z.k % lanes == 0),
+      sum_rows(by_k ? z.r * tap_row : z.k),
+      sum_row(by_k ? z.k : z.r * round_up(tap_row, lanes)) {
   const int fitting = static_cast<int>(band_bytes / (source.row_floats() * z.stride * 4));
   per_band = divide_up(z.out_h, divide_up(z.out_h, larger(1, fitting)));
   band_rows = (per_band - 1) * z.stride + z.r;
-  const int block = static_cast<int>(sum_bytes / (row_floats * 4)) / tile_rows * tile_rows;
-  blocks = even_pieces(z.k, larger(tile_rows, block), 1);
+  const int block = static_cast<int>(sum_bytes / (sum_row * 4)) / tile_rows * tile_rows;
+  blocks = by_k ? Pieces{z.k, z.k} : even_pieces(z.k, larger(tile_rows, block), 1);
   shares = smaller(z.n, divide_up(enough_items, blocks.count()));
 }
 
-void BandWeightGradient::run_band(int image, int begin, int rows, int block, float* sum, const float* x, float* packed,
+/// sum [k][r][tap_row] += dy^T x over the pixels of a band, for a block of k.
+void BandWeightGradient::add_band(int pixel, int rows, int block, float* sum, const float* x, float* packed,
                                   bool add) const {
   const Groups groups(blocks.length(block), tile_rows);
-  const std::ptrdiff_t b_step = shape.stride * shape.c, b_row_step = shape.stride * source.row_floats();
+  const int pixels = rows * shape.out_w;
+  dy.pack_groups(blocks.begin(block), groups, pixel, pixels, packed);
   for (int g = 0; g < groups.count; ++g) {
+    const float* a = packed + ColumnsOfMatrix::group_offset(groups, g, pixels);
     const int k = blocks.begin(block) + groups.begin(g), count = groups.size(g);
-    dy.pack(k, count, (image * shape.out_h + begin) * shape.out_w, rows * shape.out_w, packed);
+    const PixelSteps packed_steps{std::ptrdiff_t{count} * shape.out_w, count};
     for (int i = 0; i < shape.r; ++i)
-      for (int j = 0; j < tap_row; j += panel_width)
-        pixel_tile_of(count, packed_width(tap_row, j))(
-            packed, x + i * source.row_floats() + j, rows, shape.out_w, b_row_step, b_step,
-            sum + static_cast<std::ptrdiff_t>(k) * row_floats + i * padded_row + j, row_floats, add);
+      for (int j = 0; j < tap_row; j += panel_width) {
+        float* to = sum + static_cast<std::ptrdiff_t>(k) * sum_row + i * round_up(tap_row, lanes) + j;
+        pixel_tile_of(count, packed_width(tap_row, j))(a, packed_steps, x + i * source.row_floats() + j, x_steps(),
+                                                       rows, shape.out_w, to, sum_row, add);
+      }
   }
+}
+
+/// sum [r][tap_row][k] += x^T dy over the pixels of a band.
+void BandWeightGradient::add_band_by_k(int pixel, int rows, float* sum, const float* x, bool add) const {
+  const Groups groups(tap_row, tile_rows);
+  const float* first = dy.a + static_cast<std::ptrdiff_t>(pixel) * shape.k;
+  const PixelSteps dy_steps{std::ptrdiff_t{shape.out_w} * shape.k, shape.k};
+  for (int k = 0; k < shape.k; k += panel_width)
+    for (int i = 0; i < shape.r; ++i)
+      for (int g = 0; g < groups.count; ++g) {
+        float* to = sum + static_cast<std::ptrdiff_t>(i * tap_row + groups.begin(g)) * sum_row + k;
+        pixel_tile_of(groups.size(g), packed_width(shape.k, k))(x + i * source.row_floats() + groups.begin(g),
+                                                                x_steps(), first + k, dy_steps, rows, shape.out_w, to,
+                                                                sum_row, add);
+      }
 }
 
 void BandWeightGradient::run_item(int share, int block, float* sum, float* own) const {
@@ -68,18 +95,25 @@ void BandWeightGradient::run_item(int share, int block, float* sum, float* own) 
   const int last = static_cast<int>(std::int64_t{shape.n} * (share + 1) / shares);
   for (int image = first; image < last; ++image)
     for (int begin = 0; begin < shape.out_h; begin += per_band) {
-      source.copy(image, begin * shape.stride - shape.pad, band_rows, own);
-      run_band(image, begin, smaller(per_band, shape.out_h - begin), block, sum, own, own + band_floats(),
-               image > first || begin > 0);
+      const bool add = image > first || begin > 0;
+      const int rows = smaller(per_band, shape.out_h - begin), pixel = (image * shape.out_h + begin) * shape.out_w;
+      const float* x = source.band(image, begin * shape.stride - shape.pad, band_rows, own);
+      if (by_k)
+        add_band_by_k(pixel, rows, sum, x, add);
+      else
+        add_band(pixel, rows, block, sum, x, own + band_floats(), add);
     }
 }
 
-void BandWeightGradient::finish(int k, float* parts, float* dw, bool add) const {
-  float* sum = parts + static_cast<std::ptrdiff_t>(k) * row_floats;
-  for (int share = 1; share < shares; ++share)
-    for (int j = 0; j < row_floats; j += lanes) store(sum + j, load(sum + j) + load(sum + share * sum_floats() + j));
-  for (int i = 0; i < shape.r; ++i)
-    write_row(dw + (static_cast<std::ptrdiff_t>(k) * shape.r + i) * tap_row, sum + i * padded_row, tap_row, add);
+void BandWeightGradient::finish(int k, const float* sum, float* dw, bool add) const {
+  float* to = dw + static_cast<std::ptrdiff_t>(k) * shape.r * tap_row;
+  if (by_k) {
+    for (int i = 0; i < sum_rows; ++i) to[i] = (add ? to[i] : 0.0f) + sum[static_cast<std::ptrdiff_t>(i) * sum_row + k];
+  } else {
+    for (int i = 0; i < shape.r; ++i)
+      write_row(to + i * tap_row, sum + static_cast<std::ptrdiff_t>(k) * sum_row + i * round_up(tap_row, lanes),
+                tap_row, add);
+  }
 }
 
 void BandWeightGradient::run(float* dw, bool add, float* scratch) const {
@@ -88,7 +122,12 @@ void BandWeightGradient::run(float* dw, bool add, float* scratch) const {
     run_item(share, static_cast<int>(item % blocks.count()), scratch + share * sum_floats(),
              scratch + shares * sum_floats() + worker * own());
   });
-  parallel_for(shape.k, 8, [&](std::int64_t first, std::int64_t last) {
+  parallel_for(static_cast<std::int64_t>(sum_floats() / lanes), 1024, [&](std::int64_t first, std::int64_t last) {
+    for (int share = 1; share < shares; ++share)
+      for (std::int64_t i = first * lanes; i < last * lanes; i += lanes)
+        store(scratch + i, load(scratch + i) + load(scratch + share * sum_floats() + i));
+  });
+  parallel_for(shape.k, 16, [&](std::int64_t first, std::int64_t last) {
     for (int k = static_cast<int>(first); k < last; ++k) finish(k, scratch, dw, add);
   });
 }
