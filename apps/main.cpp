@@ -10,8 +10,8 @@
 #include "apps/commands.h"
 #include "apps/support/build_info.h"
 #include "apps/support/interruption.h"
-#include "apps/support/suggest.h"
 #include "engine/error.h"
+#include "engine/suggest.h"
 
 namespace kagami::apps {
 namespace {

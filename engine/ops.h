@@ -5,7 +5,6 @@
 #include "engine/autograd.h"
 #include "engine/tensor.h"
 #include "engine/weight.h"
-
 #include "kernels/batch_norm.h"
 #include "kernels/philox.h"
 

@@ -6,8 +6,8 @@
 #include <cmath>
 
 #include "apps/support/recipe.h"
-#include "apps/support/suggest.h"
 #include "engine/error.h"
+#include "engine/suggest.h"
 
 namespace kagami::apps {
 namespace po = boost::program_options;

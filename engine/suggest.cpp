@@ -1,8 +1,8 @@
-#include "apps/support/suggest.h"
+#include "engine/suggest.h"
 
 #include <algorithm>
 
-namespace kagami::apps {
+namespace kagami {
 
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> before(b.size() + 1), above(b.size() + 1), row(b.size() + 1);
@@ -43,4 +43,4 @@ std::string did_you_mean(std::string_view word, const std::vector<std::string>& 
   return list;
 }
 
-}  // namespace kagami::apps
+}  // namespace kagami

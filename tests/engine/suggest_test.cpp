@@ -1,8 +1,8 @@
-#include "apps/support/suggest.h"
+#include "engine/suggest.h"
 
 #include <gtest/gtest.h>
 
-namespace kagami::apps {
+namespace kagami {
 namespace {
 
 TEST(Suggest, EditDistance) {
@@ -31,4 +31,4 @@ TEST(Suggest, Sentence) {
 }
 
 }  // namespace
-}  // namespace kagami::apps
+}  // namespace kagami
