@@ -17,12 +17,6 @@ BatchNormOptions norm_options(Mode mode, int groups, RunningUpdate update) {
   return options;
 }
 
-Linear::Linear(const Scope& scope, int inputs, int outputs, bool with_bias)
-    : weight(scope.weight("weight", {outputs, inputs}, Init::linear_default(inputs))),
-      bias(with_bias ? &scope.parameter("bias", {outputs}, Init::linear_default(inputs)) : nullptr) {}
-
-Tensor Linear::forward(const Tensor& x) const { return linear(x, weight, bias ? *bias : Tensor()); }
-
 NormKind norm_kind(std::string_view name) {
   if (name == "none") return NormKind::none;
   if (name == "fixed") return NormKind::fixed;

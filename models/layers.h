@@ -11,14 +11,6 @@ namespace kagami {
 /// own, one per view say.
 BatchNormOptions norm_options(Mode mode, int groups = 1, RunningUpdate update = RunningUpdate::in_order);
 
-/// Weight [out, in], PyTorch's default values.
-struct Linear {
-  Linear(const Scope& scope, int inputs, int outputs, bool with_bias = true);
-  Tensor forward(const Tensor& x) const;
-  Weight& weight;
-  Tensor* bias;  ///< null without
-};
-
 /// Whether a batch norm is there, and which of gamma (scale) and beta it learns.
 enum class NormKind : std::uint8_t { none, fixed, scale, affine };
 /// "none", "fixed", "scale", "affine"; throws InputError on anything else.
