@@ -7,7 +7,7 @@
 #include "apps/commands.h"
 #include "apps/support/common_options.h"
 #include "apps/support/data_source.h"
-#include "apps/support/suggest.h"
+#include "engine/suggest.h"
 #include "apps/support/text.h"
 #include "engine/data/pack.h"
 #include "engine/data/png.h"
