@@ -14,7 +14,7 @@
 namespace kagami {
 namespace {
 
-constexpr int row_tile = 32, column_tile = 256;
+constexpr int row_tile = 64, column_tile = 512;
 static_assert(column_tile % cpu::ntxent_padding == 0);
 
 template <class T>
