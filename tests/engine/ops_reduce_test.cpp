@@ -36,7 +36,7 @@ TEST(OpsReduce, GradientsOverEverything) {
 }
 
 TEST(OpsReduce, LongAxesAreCutAndMergedTheSameWithAnyThreads) {
-  for (const Shape& shape : {Shape{3, 10007}, Shape{10007, 3}, Shape{2, 5001, 70}}) {
+  for (const Shape& shape : {Shape{3, 10007}, Shape{10007, 3}, Shape{1, 4500, 70}}) {
     check_large({"mean", {shape}, [](const auto& x) { return mean(x[0], x[0].rank() - 2); }});
     check_large({"mean", {shape}, [](const auto& x) { return mean(x[0]); }});
     check_large({"max", {shape}, [](const auto& x) { return max(x[0], -1); }});

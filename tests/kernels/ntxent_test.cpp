@@ -1,0 +1,93 @@
+#include "kernels/ntxent.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "kernels/cpu/isa.h"
+#include "kernels/cpu/isa/select.h"
+#include "kernels/cpu/ntxent_kernels.h"
+
+namespace kagami {
+namespace {
+
+constexpr float infinity = std::numeric_limits<float>::infinity();
+
+const cpu::NtXentKernels<float>& table() {
+  return cpu::select(cpu::baseline::ntxent_float, cpu::avx2::ntxent_float, cpu::avx512::ntxent_float);
+}
+
+/// Runs f with every instruction set that this processor has.
+template <class F>
+void in_every_set(F&& f) {
+  for (const cpu::Isa isa : {cpu::Isa::baseline, cpu::Isa::avx2, cpu::Isa::avx512}) {
+    try {
+      cpu::set_isa(isa);
+    } catch (const std::invalid_argument&) {
+      continue;
+    }
+    SCOPED_TRACE(cpu::name_of(isa));
+    f();
+  }
+  cpu::set_isa("auto");
+}
+
+TEST(NtXentKernels, ExponentialsAreAccurate) {
+  in_every_set([] {
+    const std::vector<float> zeros(cpu::ntxent_padding, 0);
+    for (float first = -87; first < 86; first += 0.37F) {
+      std::vector<float> s(cpu::ntxent_padding), x;
+      for (std::size_t j = 0; j < s.size(); ++j) s[j] = first + 0.0231F * static_cast<float>(j);
+      x = s;
+      table().weights(s.data(), cpu::ntxent_padding, 0, zeros.data());  // 2 e^x
+      for (std::size_t j = 0; j < s.size(); ++j) {
+        const double expected = 2 * std::exp(static_cast<double>(x[j]));
+        ASSERT_TRUE(std::abs(static_cast<double>(s[j]) / expected - 1) <= 2e-7) << "e^" << x[j] << " = " << s[j] / 2;
+      }
+    }
+  });
+}
+
+TEST(NtXentKernels, ExponentialsAtTheEdges) {
+  in_every_set([] {
+    const std::vector<float> zeros(cpu::ntxent_padding, 0);
+    std::vector<float> s(cpu::ntxent_padding, -infinity);
+    s[1] = -1000;
+    s[2] = std::nanf("");
+    s[3] = 0;
+    table().weights(s.data(), cpu::ntxent_padding, 0, zeros.data());
+    EXPECT_EQ(s[0], 0);
+    EXPECT_EQ(s[1], 0);
+    EXPECT_TRUE(std::isnan(s[2]));
+    EXPECT_EQ(s[3], 2);
+  });
+}
+
+TEST(NtXentKernels, RunningLogSumExpTakesAnyOrder) {
+  in_every_set([] {
+    constexpr std::size_t pieces = 5;
+    std::vector<float> s(pieces * cpu::ntxent_padding);
+    for (std::size_t j = 0; j < s.size(); ++j) s[j] = 60 * std::sin(1.7F * static_cast<float>(j));
+    std::fill_n(s.begin(), cpu::ntxent_padding, -infinity);  // a piece without a value
+    double expected = 0;
+    for (const float x : s) expected += std::exp(static_cast<double>(x));
+    for (const bool backwards : {false, true}) {
+      float largest = -infinity, sum = 0;
+      for (std::size_t p = 0; p < pieces; ++p) {
+        const std::size_t piece = backwards ? pieces - 1 - p : p;
+        table().accumulate(s.data() + piece * cpu::ntxent_padding, cpu::ntxent_padding, &largest, &sum);
+      }
+      const double found = static_cast<double>(largest) + std::log(static_cast<double>(sum));
+      EXPECT_NEAR(found, std::log(expected), 1e-6) << backwards;
+    }
+    float largest = -infinity, sum = 0;
+    table().accumulate(s.data(), cpu::ntxent_padding, &largest, &sum);
+    EXPECT_EQ(largest, -infinity);
+    EXPECT_EQ(sum, 0);
+  });
+}
+
+}  // namespace
+}  // namespace kagami
