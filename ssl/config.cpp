@@ -55,6 +55,7 @@ void set_augmentation(PretrainConfig& config, const std::string& names) {
 }
 
 void validate(const PretrainConfig& config) {
+  check_choice("projector-hidden-bn", config.projector_hidden_bn, {"none", "fixed", "scale", "affine"});
   check_choice("projector-output-bn", config.projector_output_bn, {"none", "fixed", "scale", "affine"});
   check_choice("bn-views", config.bn_views, {"per-view", "joint"});
   check_choice("optimizer", config.optimizer, {"sgd", "lars", "adamw"});

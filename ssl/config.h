@@ -25,8 +25,9 @@ struct PretrainConfig {
   int projector_layers = 2;
   int projector_hidden = 512;
   int projector_dim = 128;
-  bool projector_bias = false;                ///< biases of its linear layers that no batch norm follows
-  std::string projector_output_bn = "scale";  ///< none | fixed (no gamma, no beta) | scale (gamma only) | affine
+  bool projector_bias = false;                 ///< of the last layer; the others have one where they have no batch norm
+  std::string projector_hidden_bn = "affine";  ///< of the layers before: the same choices
+  std::string projector_output_bn = "scale";   ///< none | fixed (no gamma, no beta) | scale (gamma only) | affine
 
   // Loss.
   double temperature = 0.5;
@@ -46,7 +47,8 @@ struct PretrainConfig {
   bool decay_vectors = true;  ///< whether weight decay also acts on biases and batch norms (sgd, adamw; LARS never)
   double trust = 1e-3;        ///< LARS: eta
   std::string lars_norm = "joint";  ///< joint (SimCLR, BYOL) | sum (solo-learn, lightly): section LARS of ssl/README.md
-  bool lars_clip = false;           ///< LARS: the scaled rate never exceeds lr
+  bool lars_lr_in_momentum = false;  ///< LARS: v = m v + lr ratio (g + wd p), p -= v (SimCLR's TensorFlow code)
+  bool lars_clip = false;            ///< LARS: the scaled rate never exceeds lr
 
   // Views.
   std::string augmentation = "simclr-cifar";  ///< policy of both views, or FIRST,SECOND

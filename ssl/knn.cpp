@@ -32,16 +32,22 @@ Tensor unit_rows(const Tensor& x) {
 /// Classes by falling votes of the k bank rows that are most similar; of equal ones the earlier row, the smaller class.
 std::vector<std::int32_t> vote(const float* similarity, std::span<const std::int32_t> labels, int classes,
                                const KnnOptions& options) {
-  std::vector<std::int32_t> nearest(labels.size());
-  std::iota(nearest.begin(), nearest.end(), 0);
   const auto before = [&](std::int32_t a, std::int32_t b) {
     return similarity[a] != similarity[b] ? similarity[a] > similarity[b] : a < b;
   };
-  std::nth_element(nearest.begin(), nearest.begin() + (options.k - 1), nearest.end(), before);
-  std::sort(nearest.begin(), nearest.begin() + options.k, before);
+  std::vector<std::int32_t> nearest(static_cast<std::size_t>(options.k));  // a heap, its front the least similar
+  std::iota(nearest.begin(), nearest.end(), 0);
+  std::make_heap(nearest.begin(), nearest.end(), before);
+  for (auto i = static_cast<std::int32_t>(options.k); i < static_cast<std::int32_t>(labels.size()); ++i) {
+    if (similarity[i] <= similarity[nearest.front()]) continue;
+    std::pop_heap(nearest.begin(), nearest.end(), before);
+    nearest.back() = i;
+    std::push_heap(nearest.begin(), nearest.end(), before);
+  }
+  std::sort_heap(nearest.begin(), nearest.end(), before);
   std::vector<double> votes(static_cast<std::size_t>(classes));
-  for (int n = 0; n < options.k; ++n) {
-    const auto i = static_cast<std::size_t>(nearest[static_cast<std::size_t>(n)]);
+  for (const std::int32_t near : nearest) {
+    const auto i = static_cast<std::size_t>(near);
     const double nearness = similarity[i] - similarity[nearest[0]];  // from the nearest: exp cannot overflow
     votes[static_cast<std::size_t>(labels[i])] += std::exp(nearness / options.temperature);
   }

@@ -39,6 +39,10 @@ class Method {
   virtual Params& params() = 0;
   /// The vectors that enter the similarity, [V*N, dim], of the last loss(): what collapse metrics look at.
   virtual Tensor compared() const = 0;
+  /// Share of the last loss()'s views more similar to their positive than to all else; empty where it does not apply.
+  virtual Tensor contrastive_accuracy() const { return {}; }
+  /// What steps change beside params() (a target network, a queue), sharing memory: checkpoints read and write it.
+  virtual std::vector<NamedTensor> state() const { return {}; }
   virtual Tensor encode(const Tensor& images) const = 0;  ///< h = f(x), [N, features], eval mode, no graph
   virtual Tensor project(const Tensor& h) const = 0;      ///< g(h), eval mode, no graph
 };

@@ -1,0 +1,33 @@
+#include "ssl/knn_monitor.h"
+
+#include "ssl/knn.h"
+
+namespace kagami {
+namespace {
+
+ImageSet at_most(const ImageSet& set, std::int64_t count, std::uint64_t seed) {
+  return count == 0 || count >= set.size() ? set : random_subset(set, count, seed);
+}
+
+}  // namespace
+
+bool KnnMonitor::usable(const Dataset& data) {
+  return data.train.size() > 0 && data.test.size() > 0 && data.train.labelled() && data.test.labelled();
+}
+
+KnnMonitor::KnnMonitor(const Dataset& data, const PretrainConfig& config, Device device)
+    : bank_(at_most(data.train, config.knn_bank, config.seed)),
+      queries_(at_most(data.test, config.knn_queries, config.seed)),
+      transform_(evaluation_transform(config.view_policies[0])),
+      options_(config.knn),
+      classes_(static_cast<int>(data.class_names.size())),
+      device_(device) {
+  check(options_.k <= bank_.size(), "knn-k: ", options_.k, " neighbours, but the bank has ", bank_.size(), " images");
+}
+
+double KnnMonitor::accuracy(const Encode& encode) const {
+  return knn_accuracy(features_of(bank_, transform_, encode, device_), bank_.labels,
+                      features_of(queries_, transform_, encode, device_), queries_.labels, classes_, options_);
+}
+
+}  // namespace kagami
