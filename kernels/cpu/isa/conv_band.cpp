@@ -3,6 +3,8 @@
 namespace kagami::cpu::KAGAMI_ISA {
 namespace {
 
+constexpr std::ptrdiff_t near_weights_bytes = 20 << 10;
+
 class Bands {
  public:
   explicit Bands(const BandConvolution& conv);
@@ -52,7 +54,9 @@ Bands::Bands(const BandConvolution& conv) : conv(conv) {
     depth += part.taps_h * part.taps_w * conv.c;
   }
   source = {conv.x, conv.h, conv.w, conv.c, left, left + right, all_inside()};
-  const int fitting = static_cast<int>(band_bytes / (source.row_floats() * conv.stride * 4));
+  std::ptrdiff_t row_floats = source.row_floats() * conv.stride;  // of x and y, for a row of every part
+  for (int i = 0; i < conv.part_count; ++i) row_floats += std::ptrdiff_t{conv.parts[i].columns} * conv.k;
+  const int fitting = static_cast<int>(band_bytes / (row_floats * 4));
   per_band = divide_up(rows, divide_up(rows, larger(1, fitting)));
   band_rows = (per_band - 1) * conv.stride + top + bottom;
 }
@@ -97,23 +101,30 @@ void Bands::run_part(const BandPart& part, int image, int begin, int end, const 
                      float* result) const {
   const int run = part.taps_w * conv.c, width = round_up(conv.k, lanes);
   const Groups groups(part.columns, tile_rows);
-  const std::ptrdiff_t row_floats = source.row_floats();
-  float* y = conv.y + image * conv.image_step + part.first;
+  const std::ptrdiff_t x_row = conv.stride * source.row_floats(), x_pixel = std::ptrdiff_t{conv.stride} * conv.c;
+  const std::ptrdiff_t out_row = in_place() ? part.row_step : std::ptrdiff_t{part.columns} * width;
+  const std::ptrdiff_t out_pixel = in_place() ? part.pixel_step : width;
+  float* out = in_place() ? conv.y + image * conv.image_step + part.first + begin * out_row : result;
   bool add = conv.add && in_place();
   each_chunk(part, [&](int tap, int taps, int value, int values) {
     const int ks = taps * values;
     const float* b = weights + static_cast<std::ptrdiff_t>(tap * run + value) * width;
-    for (int column = 0; column < conv.k; column += panel_width, b += panel_width * ks)
-      for (int i = begin; i < end; ++i)
-        for (int g = 0; g < groups.count; ++g) {
-          const int q = groups.begin(g);
-          const float* a = x + ((i - begin) * conv.stride + top - part.top + tap) * row_floats +
-                           (q * conv.stride + source.left - part.left) * conv.c + value;
-          float* out = in_place() ? y + i * part.row_step + q * part.pixel_step + column
-                                  : result + ((i - begin) * part.columns + q) * width + column;
-          run_tile_of(groups.size(g), packed_width(conv.k, column))(a, conv.stride * conv.c, taps, values, row_floats,
-                                                                    b, out, in_place() ? part.pixel_step : width, add);
-        }
+    const float* a = x + (top - part.top + tap) * source.row_floats() + (source.left - part.left) * conv.c + value;
+    const auto tile = [&](int i, int g, int column) {
+      const std::ptrdiff_t q = groups.begin(g);
+      run_tile_of(groups.size(g), packed_width(conv.k, column))(
+          a + i * x_row + q * x_pixel, x_pixel, taps, values, source.row_floats(), b + column * ks,
+          out + i * out_row + q * out_pixel + column, out_pixel, add);
+    };
+    if (std::ptrdiff_t{4} * ks * width <= near_weights_bytes) {  // y in order, all weights stay in L1
+      for (int i = 0; i < end - begin; ++i)
+        for (int g = 0; g < groups.count; ++g)
+          for (int column = 0; column < conv.k; column += panel_width) tile(i, g, column);
+    } else {
+      for (int column = 0; column < conv.k; column += panel_width)
+        for (int i = 0; i < end - begin; ++i)
+          for (int g = 0; g < groups.count; ++g) tile(i, g, column);
+    }
     add = true;
   });
 }

@@ -45,7 +45,7 @@ BandWeightGradient::BandWeightGradient(const DirectShape& z, const float* x, con
       source{x, z.h, z.w, z.c, z.pad, (z.out_w - 1) * z.stride + z.s, z.pad == 0 && z.c % lanes == 0},
       dy{dy, z.k, static_cast<std::ptrdiff_t>(z.n) * z.out_h * z.out_w * z.k},
       tap_row(z.s * z.c),
-      by_k(tap_row % lanes != 0 && z.k % lanes == 0),
+      by_k((tap_row % lanes != 0 || z.r * z.s == 1) && z.k % lanes == 0),
       sum_rows(by_k ? z.r * tap_row : z.k),
       sum_row(by_k ? z.k : z.r * round_up(tap_row, lanes)) {
   const int fitting = static_cast<int>(band_bytes / (source.row_floats() * z.stride * 4));
