@@ -196,7 +196,7 @@ void Tensor::copy_from(const Tensor& other) const {
 void Tensor::copy_from_host(const void* values, std::size_t count, DType dtype) const {
   check(static_cast<std::int64_t>(count) == numel() && dtype == this->dtype(), "from: ", count, " values of ", dtype,
         " do not fill ", describe(*this));
-  std::memcpy(raw(), values, bytes());
+  if (count > 0) std::memcpy(raw(), values, bytes());
 }
 
 void Tensor::fill(double value) const {

@@ -175,6 +175,18 @@ TEST(OpsNtXent, SameBitsWithAnyThreadsAndAccurateInEveryInstructionSet) {
   cpu::set_isa("auto");
 }
 
+TEST(OpsNtXent, KeepsNoMatrixOfSimilarities) {
+  constexpr std::int64_t rows = 3000;
+  Tensor z = random_tensor({rows, 8}, DType::f32, 1);
+  Arena& memory = Device::cpu().memory();
+  memory.reset_peak();
+  const std::size_t before = memory.stats().live;
+  backward(ntxent(z.requires_grad(), 0.5).loss);
+  const std::size_t used = memory.stats().peak - before;
+  EXPECT_GT(used, 0U);
+  EXPECT_LT(used, rows * rows * sizeof(float) / 8);
+}
+
 TEST(OpsNtXent, NaNIsNotHidden) {
   Tensor z = random_tensor({8, 4}, DType::f32, 1);
   z.data<float>()[5] = std::numeric_limits<float>::quiet_NaN();
