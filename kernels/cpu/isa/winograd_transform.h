@@ -133,12 +133,22 @@ KAGAMI_INLINE void patch_pixels(const PatchGrid& grid, int number, int shift, Po
                                 Pointer outside, Pointer* pixels) {
   const int in_image = number % (grid.rows * grid.columns), n = number / (grid.rows * grid.columns);
   const int top = in_image / grid.columns * winograd_out - shift, left = in_image % grid.columns * winograd_out - shift;
-  for (int i = 0; i < S; ++i)
+  const Pointer corner = image + ((static_cast<std::ptrdiff_t>(n) * h + top) * w + left) * c;
+  const std::ptrdiff_t row = static_cast<std::ptrdiff_t>(w) * c;
+  if (top >= 0 && left >= 0 && top + S <= h && left + S <= w) {
+    for (int i = 0; i < S; ++i)
+#pragma GCC unroll 6
+      for (int j = 0; j < S; ++j) pixels[i * S + j] = corner + i * row + std::ptrdiff_t{j} * c;
+    return;
+  }
+  for (int i = 0; i < S; ++i) {
+    const bool row_inside = top + i >= 0 && top + i < h;
+#pragma GCC unroll 6
     for (int j = 0; j < S; ++j) {
-      const bool inside = top + i >= 0 && top + i < h && left + j >= 0 && left + j < w;
-      pixels[i * S + j] =
-          inside ? image + ((static_cast<std::ptrdiff_t>(n) * h + top + i) * w + left + j) * c : outside;
+      const bool inside = row_inside & (left + j >= 0) & (left + j < w);
+      pixels[i * S + j] = inside ? corner + i * row + std::ptrdiff_t{j} * c : outside;
     }
+  }
 }
 
 }  // namespace kagami::cpu::KAGAMI_ISA
