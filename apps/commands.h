@@ -14,7 +14,11 @@ struct Command {
 };
 
 int data(const Arguments& arguments);
+int embed(const Arguments& arguments);
+int evaluate(const Arguments& arguments);
 int info(const Arguments& arguments);
+int knn(const Arguments& arguments);
+int linear(const Arguments& arguments);
 int pretrain(const Arguments& arguments);
 
 }  // namespace kagami::apps

@@ -7,12 +7,12 @@
 #include "apps/commands.h"
 #include "apps/support/common_options.h"
 #include "apps/support/data_source.h"
-#include "engine/suggest.h"
 #include "apps/support/text.h"
 #include "engine/data/pack.h"
 #include "engine/data/png.h"
 #include "engine/device.h"
 #include "engine/error.h"
+#include "engine/suggest.h"
 #include "ssl/augmentation.h"
 
 namespace kagami::apps {

@@ -17,8 +17,13 @@ namespace kagami::apps {
 namespace {
 
 constexpr std::array commands{
+    Command{"pretrain", "learn features from unlabelled images", pretrain},
+    Command{"evaluate", "what a run learned, beside raw pixels and the untrained network", evaluate},
+    Command{"knn", "classify test images by their nearest training images in feature space", knn},
+    Command{"linear", "train a linear classifier on frozen features", linear},
+    Command{"embed", "write the features of images to a NumPy file", embed},
     Command{"data", "pack a data set into one file; draw augmented views", data},
-    Command{"info", "what is in a weights file, a checkpoint or a packed data set", info},
+    Command{"info", "what is in a run, a weights file, a checkpoint or a packed data set", info},
 };
 
 void print_help() {
@@ -33,7 +38,7 @@ void print_help() {
   }
   std::cout << "\nStart here (no files needed; two minutes)\n"
                "  kagami pretrain --data procedural --recipe apps/recipes/simclr-demo.ini --out runs/first\n"
-               "  kagami knn --run runs/first\n"
+               "  kagami evaluate --run runs/first\n"
                "\nExit codes: 0 done, 1 something failed, 2 an option or an input is not usable.\n";
 }
 

@@ -29,4 +29,4 @@ cmake --build build/cpu --target kagami_program -j "$(nproc)"
 
 build/cpu/kagami pretrain --recipe apps/recipes/simclr-demo.ini --data "$data" --out "$out" --overwrite
 echo
-build/cpu/kagami evaluate --run "$out"
+build/cpu/kagami evaluate --run "$out" --train-images 5000 --test-images 2000

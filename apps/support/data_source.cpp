@@ -37,6 +37,14 @@ void DataSource::declare(Options& options) {
   options.add("test-images", test_images, "N", "use at most this many test images; 0: all").between(0, 1e15);
 }
 
+void DataSource::inherit(const DataSource& run) {
+  if (!data.empty()) return;
+  const std::int64_t train = train_images, test = test_images;
+  *this = run;
+  if (train > 0) train_images = train;
+  if (test > 0) test_images = test;
+}
+
 ImageSet subset(const ImageSet& set, std::int64_t count) {
   return count == 0 || count >= set.size() ? set : random_subset(set, count, subset_seed);
 }

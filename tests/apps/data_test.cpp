@@ -3,6 +3,7 @@
 
 #include "tests/apps/program.h"
 #include "tests/apps/temporary_folder.h"
+#include "tests/engine/image_files.h"
 
 namespace kagami::test {
 namespace {
@@ -59,10 +60,13 @@ TEST(DataCommand, BadInputIsOneLineAndACode) {
   std::filesystem::create_directories(folder / "texts");
   write_content(folder / "texts/a.jpg", "not an image");
   write_content(folder / "notes.txt", "hello");
+  const std::string jpeg = ::kagami::testing::jpeg_bytes(::kagami::testing::smooth_image(40, 40));
+  write_content(folder / "cut/class/b.jpg", jpeg.substr(0, jpeg.size() / 2));
   const BadCall calls[] = {
       {"missing path", {"data", "pack", "--data", "none", "--out", "a.safetensors"}, 2, "none"},
       {"empty folder", {"data", "pack", "--data", "empty", "--out", "a.safetensors"}, 2, "empty"},
       {"text named .jpg", {"data", "pack", "--data", "texts", "--out", "a.safetensors"}, 2, "a.jpg"},
+      {"truncated JPEG", {"data", "pack", "--data", "cut", "--out", "a.safetensors"}, 2, "b.jpg"},
       {"no data", {"data", "pack", "--out", "a.safetensors"}, 2, "--data is missing"},
       {"wrong ending", {"data", "pack", "--data", "procedural:20", "--out", "a.zip"}, 2, ".safetensors"},
       {"no such folder", {"data", "pack", "--data", "procedural:20", "--out", "none/a.safetensors"}, 2, "none/"},

@@ -25,7 +25,7 @@ TEST(Progress, SaysWhatIsKnown) {
 }
 
 TEST(Progress, PlainLinesKeepApart) {
-  testing::internal::CaptureStdout();
+  ::testing::internal::CaptureStdout();
   {
     ProgressLine progress(false, 80);
     progress.show({});
@@ -33,17 +33,17 @@ TEST(Progress, PlainLinesKeepApart) {
     progress.show({}, true);
     progress.say("done");
   }
-  EXPECT_EQ(testing::internal::GetCapturedStdout(), "epoch 0/0  step 0/0\nepoch 0/0  step 0/0\ndone\n");
+  EXPECT_EQ(::testing::internal::GetCapturedStdout(), "epoch 0/0  step 0/0\nepoch 0/0  step 0/0\ndone\n");
 }
 
 TEST(Progress, ATerminalLineIsCutAndReplaced) {
-  testing::internal::CaptureStdout();
+  ::testing::internal::CaptureStdout();
   {
     ProgressLine progress(true, 12);
     progress.show({});
     progress.say("done");
   }
-  EXPECT_EQ(testing::internal::GetCapturedStdout(), "\repoch 0/0  \033[K\r\033[Kdone\n");
+  EXPECT_EQ(::testing::internal::GetCapturedStdout(), "\repoch 0/0  \033[K\r\033[Kdone\n");
 }
 
 }  // namespace

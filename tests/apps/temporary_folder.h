@@ -1,40 +1,14 @@
 #pragma once
-// A folder of its own for a test, removed afterwards.
-#include <unistd.h>
-
-#include <filesystem>
-#include <fstream>
-#include <iterator>
-#include <string>
+// Short names for what the program's tests use of files.
+#include "tests/engine/temporary_folder.h"
 
 namespace kagami::test {
 
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "kagami-XXXXXX").string();
-    path_ = mkdtemp(pattern.data());
-  }
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  const std::filesystem::path& path() const { return path_; }
-  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
+using ::kagami::testing::TemporaryFolder;
 
- private:
-  std::filesystem::path path_;
-};
-
-inline std::string content_of(const std::filesystem::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-}
-
+inline std::string content_of(const std::filesystem::path& file) { return ::kagami::testing::read_bytes(file); }
 inline void write_content(const std::filesystem::path& file, const std::string& content) {
-  std::ofstream(file, std::ios::binary) << content;
+  ::kagami::testing::write_bytes(file, content);
 }
 
 /// The message of the exception of type E that f() throws; empty when it throws none.

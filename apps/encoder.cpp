@@ -1,0 +1,124 @@
+#include "apps/encoder.h"
+
+#include "engine/autograd.h"
+#include "engine/checkpoint.h"
+#include "engine/error.h"
+#include "models/layers.h"
+#include "models/registry.h"
+
+namespace kagami::apps {
+namespace fs = std::filesystem;
+
+namespace {
+
+struct WeightsNetwork {
+  Params params;
+  std::unique_ptr<Backbone> backbone;
+};
+
+void load_weights_into(Params& params, const SafetensorsFile& file, const std::string& arch) {
+  const std::string hint = "; is it another --arch, --stem or --width?";
+  LoadReport report;
+  try {
+    report = params.load_state_dict(read_tensors(file, Device::cpu()), {{"module.", "encoder.", "backbone."}, ""});
+  } catch (const InputError& error) {
+    throw InputError(text(file.path().string(), ": ", error.what(), hint));
+  }
+  if (!report.missing.empty())
+    throw InputError(text(file.path().string(), ": ", report.missing.size(), " tensors of ", arch,
+                          " are missing, the first is '", report.missing.front(), "'", hint));
+}
+
+Encode encode_with(std::shared_ptr<Method> method, Layer layer) {
+  return [method, layer](const Tensor& images) {
+    const Tensor h = method->encode(images);
+    return layer == Layer::h ? h : method->project(h);
+  };
+}
+
+/// The parameters and running statistics of a checkpoint; its optimizer and position stay where they are.
+void load_network(Method& method, const Checkpoint& checkpoint, const std::string& source) {
+  std::vector<NamedTensor> network;
+  for (const NamedTensor& tensor : checkpoint.tensors)
+    if (!tensor.name.starts_with("optimizer.") && !tensor.name.starts_with("method.") &&
+        !tensor.name.starts_with("run."))
+      network.push_back(tensor);
+  method.params().load_state_dict(network).require_complete(source);
+}
+
+std::shared_ptr<Method> make_method(const PretrainConfig& config) {
+  return method_info(config.method).make(config, Device::cpu(), DType::f32);
+}
+
+}  // namespace
+
+Encoder untrained_encoder(const PretrainOptions& run) {
+  return {encode_with(make_method(run.config), Layer::h), evaluation_transform(run.config.view_policies[0]),
+          "untrained network"};
+}
+
+Encoder encoder_of_run(const fs::path& folder, const PretrainOptions& run, Layer layer) {
+  const std::shared_ptr<Method> method = make_method(run.config);
+  const Checkpoint checkpoint = load_checkpoint(folder, Device::cpu());
+  load_network(*method, checkpoint, checkpoint_path(folder).string());
+  return {encode_with(method, layer), evaluation_transform(run.config.view_policies[0]),
+          text(folder.string(), " after step ", checkpoint.metadata.at("step"))};
+}
+
+void EncoderOptions::declare(Options& options, bool layers) {
+  options.group("Network");
+  options.add("run", run, "RUN", "the folder of a run: its network, as it learned it").once();
+  options.add("weights", weights, "FILE", "or a .safetensors file with torchvision's parameter names").once();
+  options.add("arch", arch, "NAME", "its architecture").one_of(backbone_names());
+  options.add("stem", stem, "NAME", "its first layers").one_of({"imagenet", "cifar", "cifar-s2"});
+  options.add("width", width, "N", "channels of its first stage; 0: the architecture's own").between(0, 4096);
+  options.add("augmentation", augmentation, "NAME",
+              "policy it was trained with, for the size and normalisation of its images (by stem: simclr or "
+              "simclr-cifar)");
+  options.add("size", size, "N", "side of its images in pixels; 0: the policy's own").between(0, 4096);
+  if (layers)
+    options.add("layer", layer, "NAME", "features: the encoder's output, or a run's projector's")
+        .one_of({"h", "projector"});
+}
+
+void EncoderOptions::resolve(DataSource& source) {
+  check(run.empty() || weights.empty(), "--run and --weights exclude each other: give one network");
+  check(!run.empty() || !weights.empty(), "give a network: --run RUN, or --weights FILE with --arch and --stem");
+  check(run.empty() || layer == "h" || weights.empty(), "--layer projector needs --run");
+  if (run.empty()) {
+    check(layer == "h", "--layer projector: a weights file has no projector; give a run with --run");
+    return;
+  }
+  read_run(run, saved_);
+  source.inherit(saved_.source);
+}
+
+Encoder EncoderOptions::load() const {
+  if (run.empty()) return load_weights();
+  return encoder_of_run(run, saved_, layer == "h" ? Layer::h : Layer::projector);
+}
+
+Encoder EncoderOptions::load_weights() const {
+  const std::string policy_name =
+      augmentation.empty() ? (stem == "imagenet" ? "simclr" : "simclr-cifar") : augmentation;
+  AugmentPolicy policy = augment_policy(policy_name);
+  if (size > 0) policy.size = size;
+  const auto network = std::make_shared<WeightsNetwork>();
+  BackboneOptions options;
+  options.arch = arch;
+  options.stem = stem;
+  options.width = width;
+  options.image_size = policy.size;
+  network->backbone = make_backbone(Scope(network->params), options);
+  network->params.allocate(Device::cpu(), DType::f32, 0);
+  const SafetensorsFile file{fs::path(weights)};
+  file.verify();
+  load_weights_into(network->params, file, arch);
+  return {[network](const Tensor& images) {
+            const NoGrad no_grad;
+            return network->backbone->forward(images, norm_options(Mode::eval));
+          },
+          evaluation_transform(policy), weights};
+}
+
+}  // namespace kagami::apps

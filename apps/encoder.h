@@ -1,0 +1,43 @@
+#pragma once
+// The networks that evaluations look at: of a run, or of a weights file.
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "apps/pretrain_options.h"
+#include "apps/support/options.h"
+#include "ssl/features.h"
+#include "ssl/method.h"
+
+namespace kagami::apps {
+
+/// A network in eval mode. Copies share it.
+struct Encoder {
+  Encode encode;  ///< to h, or to the projector's output
+  EvaluationTransform transform;
+  std::string name;  ///< "runs/first after step 589"
+};
+
+enum class Layer { h, projector };
+
+/// The network of a run as its checkpoint has it, or as it was before the first step.
+Encoder encoder_of_run(const std::filesystem::path& folder, const PretrainOptions& run, Layer layer = Layer::h);
+Encoder untrained_encoder(const PretrainOptions& run);
+
+/// The options with which a command names its network.
+struct EncoderOptions {
+  std::string run, weights, arch = "resnet18", stem = "cifar", augmentation, layer = "h";
+  int width = 0, size = 0;
+
+  /// `layers`: whether --layer makes sense.
+  void declare(Options& options, bool layers);
+  /// Reads the run's options; where the command has no --data, the images are the run's. Call before load().
+  void resolve(DataSource& source);
+  Encoder load() const;
+
+ private:
+  Encoder load_weights() const;
+  PretrainOptions saved_;  // where --run was given
+};
+
+}  // namespace kagami::apps

@@ -1,0 +1,104 @@
+// The commands that look at a trained network.
+#include <gtest/gtest.h>
+
+#include "engine/checkpoint.h"
+#include "engine/npy.h"
+#include "tests/apps/small_run.h"
+#include "tests/apps/temporary_folder.h"
+
+namespace kagami::test {
+namespace {
+
+class Evaluate : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    folder_ = new TemporaryFolder;
+    run_ = kagami(folder_->path(), small_run("run"));
+  }
+  static void TearDownTestSuite() { delete folder_; }
+  void SetUp() override { ASSERT_EQ(run_.code, 0) << run_.err; }
+  static const std::filesystem::path& folder() { return folder_->path(); }
+  static Outcome call(const std::vector<std::string>& arguments) { return kagami(folder(), arguments); }
+
+ private:
+  static TemporaryFolder* folder_;
+  static Outcome run_;
+};
+TemporaryFolder* Evaluate::folder_ = nullptr;
+Outcome Evaluate::run_;
+
+TEST_F(Evaluate, KnnAndLinear) {
+  const Outcome knn = call({"knn", "--run", "run"});
+  EXPECT_EQ(knn.code, 0) << knn.err;
+  EXPECT_NE(knn.out.find("after step 28: kNN"), std::string::npos) << knn.out;
+  EXPECT_NE(knn.out.find("120 training and 24 test images"), std::string::npos) << knn.out;
+  EXPECT_EQ(call({"knn", "--run", "run"}).out, knn.out);
+  for (const char* protocol : {"logistic", "sgd", "ridge"}) {
+    const Outcome linear = call({"linear", "--run", "run", "--protocol", protocol, "--epochs", "5"});
+    EXPECT_EQ(linear.code, 0) << linear.err;
+    EXPECT_NE(linear.out.find("linear "), std::string::npos) << linear.out;
+    EXPECT_NE(linear.out.find(protocol), std::string::npos) << linear.out;
+  }
+  EXPECT_EQ(call({"linear", "--run", "run", "--layer", "projector"}).code, 0);
+}
+
+TEST_F(Evaluate, ComparesWithPixelsAndTheUntrainedNetwork) {
+  const Outcome outcome = call({"evaluate", "--run", "run"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  for (const char* part : {"kNN", "linear", "raw pixels", "untrained network", "pretrained network"})
+    EXPECT_NE(outcome.out.find(part), std::string::npos) << part << " is missing from\n" << outcome.out;
+}
+
+TEST_F(Evaluate, EmbedsEveryImageInOrder) {
+  const Outcome outcome = call({"embed", "--run", "run", "--out", "features.npy", "--names", "names.txt"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const Matrix features = read_npy(folder() / "features.npy");
+  EXPECT_EQ(features.rows, 144);
+  EXPECT_EQ(features.columns, 16);
+  const Outcome test = call({"embed", "--run", "run", "--split", "test", "--out", "test.npy"});
+  ASSERT_EQ(test.code, 0) << test.err;
+  EXPECT_EQ(read_npy(folder() / "test.npy").rows, 24);
+  const std::string names = content_of(folder() / "names.txt");
+  EXPECT_EQ(std::count(names.begin(), names.end(), '\n'), 144);
+}
+
+TEST_F(Evaluate, InfoOfARunAndOfItsCheckpoint) {
+  const Outcome run = call({"info", "run"});
+  EXPECT_EQ(run.code, 0) << run.err;
+  EXPECT_NE(run.out.find("epochs = 4"), std::string::npos);
+  const Outcome checkpoint = call({"info", "run/checkpoint.safetensors"});
+  EXPECT_EQ(checkpoint.code, 0) << checkpoint.err;
+  EXPECT_NE(checkpoint.out.find("checksum right"), std::string::npos) << checkpoint.out;
+}
+
+TEST_F(Evaluate, BadInputIsOneLineAndACode) {
+  write_content(folder() / "text.safetensors", "not weights at all");
+  struct Case {
+    std::vector<std::string> arguments;
+    const char* said;
+  };
+  const Case cases[] = {
+      {{"knn"}, "--run"},
+      {{"knn", "--run", "none"}, "none"},
+      {{"knn", "--run", "run", "--k", "0"}, "--k"},
+      {{"knn", "--run", "run", "--weights", "x"}, "exclude each other"},
+      {{"linear", "--run", "run", "--protocol", "sdg"}, "did you mean 'sgd'?"},
+      {{"linear", "--weights", "text.safetensors", "--data", "procedural:50"}, "text.safetensors"},
+      {{"embed", "--run", "run", "--out", "features.txt"}, ".npy"},
+      {{"embed", "--weights", "none.safetensors", "--data", "procedural:50", "--out", "f.npy"}, "none.safetensors"},
+      {{"embed", "--weights", "run/checkpoint.safetensors", "--arch", "resnet50", "--data", "procedural:50", "--out",
+        "f.npy"},
+       "--arch"},
+      {{"evaluate"}, "--run is missing"},
+      {{"evaluate", "--run", "run", "--data", "none"}, "none"},
+  };
+  for (const Case& c : cases) {
+    const Outcome outcome = call(c.arguments);
+    EXPECT_EQ(outcome.code, 2) << c.said << ": " << outcome.err;
+    EXPECT_TRUE(one_line(outcome.err)) << c.said << ": " << outcome.err;
+    EXPECT_NE(outcome.err.find(c.said), std::string::npos) << c.said << ": " << outcome.err;
+  }
+}
+
+}  // namespace
+}  // namespace kagami::test
