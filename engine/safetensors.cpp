@@ -27,30 +27,38 @@ constexpr TypeInfo type_table[] = {{"BOOL", 1}, {"U8", 1},  {"I8", 1},   {"F8_E5
                                    {"U16", 2},  {"F16", 2}, {"BF16", 2}, {"I32", 4},     {"U32", 4},     {"F32", 4},
                                    {"C64", 8},  {"F64", 8}, {"I64", 8},  {"U64", 8}};
 
-/// Covers what a reader uses: names, types, shapes, other metadata and the data; not the JSON's spelling.
-std::string checksum_of(std::span<const StoredTensor> tensors, const Metadata& metadata) {
-  Checksum sum;
-  const auto add_number = [&](std::uint64_t number) { sum.add(&number, sizeof number); };
-  const auto add_text = [&](std::string_view text) {
-    add_number(text.size());
-    sum.add(text);
-  };
-  add_number(metadata.size());
-  for (const auto& [key, value] : metadata) {
-    add_text(key);
-    add_text(value);
+/// Covers what a reader uses: names, types, shapes, other metadata and, through a checksum of each tensor, the data;
+/// not the JSON's spelling.
+class FileChecksum {
+ public:
+  explicit FileChecksum(const Metadata& metadata) {
+    add_number(metadata.size());
+    for (const auto& [key, value] : metadata) {
+      add_text(key);
+      add_text(value);
+    }
   }
-  for (const StoredTensor& tensor : tensors) {
+  void add(const StoredTensor& tensor, std::uint64_t data_checksum) {
     add_text(tensor.name);
     add_text(name_of(tensor.type));
     add_number(tensor.shape.size());
     for (const std::int64_t dim : tensor.shape) add_number(static_cast<std::uint64_t>(dim));
-    sum.add(tensor.data, tensor.bytes());
+    add_number(data_checksum);
   }
-  char digits[17];
-  std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(sum.value()));
-  return digits;
-}
+  std::string digits() const {
+    char digits[17];
+    std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(sum_.value()));
+    return digits;
+  }
+
+ private:
+  void add_number(std::uint64_t number) { sum_.add(&number, sizeof number); }
+  void add_text(std::string_view text) {
+    add_number(text.size());
+    sum_.add(text);
+  }
+  Checksum sum_;
+};
 
 /// Data of foreign files may start anywhere; where an element would straddle its alignment, a copy stands in.
 struct MappedTensors {
@@ -108,32 +116,99 @@ std::size_t StoredTensor::bytes() const {
   return empty ? 0 : bytes;
 }
 
+struct SafetensorsWriter::State {
+  State(const std::filesystem::path& file_path, std::size_t header_room) : path(file_path.string()), file(file_path) {
+    const std::string room = detail::format_safetensors_header({}, header_room);
+    check(room.size() <= detail::max_header_bytes, "cannot write '", path, "': its header would be larger than ",
+          detail::max_header_bytes, " bytes; store less metadata");
+    room_bytes = room.size();
+    const std::uint64_t length = room_bytes;
+    file.write(&length, sizeof length);
+    file.write(room);
+  }
+
+  std::string path;
+  AtomicFile file;
+  std::size_t room_bytes = 0, position = 0;
+  detail::SafetensorsHeader header;
+  std::set<std::string> names{"__metadata__"};
+  std::vector<std::uint64_t> checksums;
+  Checksum checksum;
+};
+
+SafetensorsWriter::SafetensorsWriter(const std::filesystem::path& path, std::size_t header_room)
+    : state_(std::make_unique<State>(path, header_room)) {}
+SafetensorsWriter::~SafetensorsWriter() = default;
+
+void SafetensorsWriter::begin(std::string name, StoredType type) {
+  State& s = *state_;
+  check(s.names.insert(name).second, "cannot write '", s.path, "': the name '", name,
+        "' stands for two tensors or is reserved");
+  check(s.position % size_of(type) == 0, "cannot write '", s.path, "': tensor '", name, "' of ", type,
+        " would not be aligned; write wider types first");
+  s.header.entries.push_back({{std::move(name), type, {}, nullptr}, s.position, s.position});
+  s.checksum = {};
+}
+
+void SafetensorsWriter::append(const void* data, std::size_t bytes) {
+  State& s = *state_;
+  s.file.write(data, bytes);
+  s.checksum.add(data, bytes);
+  s.position += bytes;
+}
+
+void SafetensorsWriter::align(std::size_t alignment) {
+  const std::string zeros((alignment - state_->position % alignment) % alignment, '\0');
+  append(zeros.data(), zeros.size());
+}
+
+std::int64_t SafetensorsWriter::tensor_bytes() const {
+  return static_cast<std::int64_t>(state_->position - state_->header.entries.back().first);
+}
+
+void SafetensorsWriter::end(std::vector<std::int64_t> shape) {
+  State& s = *state_;
+  detail::HeaderEntry& entry = s.header.entries.back();
+  entry.last = s.position;
+  entry.tensor.shape = std::move(shape);
+  check(entry.tensor.bytes() == entry.last - entry.first, "cannot write '", s.path, "': tensor '", entry.tensor.name,
+        "' has ", entry.last - entry.first, " bytes, its shape holds ", entry.tensor.bytes());
+  s.checksums.push_back(s.checksum.value());
+}
+
+void SafetensorsWriter::commit(const Metadata& metadata) {
+  State& s = *state_;
+  s.header.metadata = metadata;
+  s.header.metadata.erase(checksum_key);
+  FileChecksum checksum(s.header.metadata);
+  for (std::size_t i = 0; i < s.checksums.size(); ++i) checksum.add(s.header.entries[i].tensor, s.checksums[i]);
+  s.header.metadata[checksum_key] = checksum.digits();
+  const std::string text = detail::format_safetensors_header(s.header, s.room_bytes);
+  check(text.size() == s.room_bytes, "cannot write '", s.path, "': the header needs ", text.size(), " bytes of ",
+        s.room_bytes);
+  s.file.write_at(detail::header_length_bytes, text.data(), text.size());
+  s.file.commit();
+}
+
 void write_safetensors(const std::filesystem::path& path, std::span<const StoredTensor> tensors,
                        const Metadata& metadata) {
   std::vector<StoredTensor> ordered(tensors.begin(), tensors.end());
   std::stable_sort(ordered.begin(), ordered.end(),
                    [](const StoredTensor& a, const StoredTensor& b) { return size_of(a.type) > size_of(b.type); });
-  detail::SafetensorsHeader header{{}, metadata};
-  header.metadata.erase(checksum_key);
-  const std::string checksum = checksum_of(ordered, header.metadata);
-  header.metadata[checksum_key] = checksum;
-  std::set<std::string> names{"__metadata__"};
+  detail::SafetensorsHeader header{{}, metadata};  // only its size counts here
+  header.metadata[checksum_key] = FileChecksum({}).digits();
   std::size_t position = 0;
   for (const StoredTensor& tensor : ordered) {
-    check(names.insert(tensor.name).second, "cannot write '", path.string(), "': the name '", tensor.name,
-          "' stands for two tensors or is reserved");
     header.entries.push_back({tensor, position, position + tensor.bytes()});
     position += tensor.bytes();
   }
-  const std::string text = detail::format_safetensors_header(header);
-  const std::uint64_t length = text.size();
-  check(length <= detail::max_header_bytes, "cannot write '", path.string(), "': the header would be larger than ",
-        detail::max_header_bytes, " bytes; store less metadata");
-  AtomicFile file(path);
-  file.write(&length, sizeof length);
-  file.write(text);
-  for (const StoredTensor& tensor : ordered) file.write(tensor.data, tensor.bytes());
-  file.commit();
+  SafetensorsWriter writer(path, detail::format_safetensors_header(header).size());
+  for (const StoredTensor& tensor : ordered) {
+    writer.begin(tensor.name, tensor.type);
+    writer.append(tensor.data, tensor.bytes());
+    writer.end(tensor.shape);
+  }
+  writer.commit(metadata);
 }
 
 SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : path_(path) {
@@ -180,8 +255,11 @@ const std::string& SafetensorsFile::text_of(const std::string& key) const {
 
 void SafetensorsFile::verify() const {
   if (!checksum_) return;
-  check(*checksum_ == checksum_of(tensors_, metadata_), path_.string(),
-        ": the data does not match its checksum; the file is damaged");
+  FileChecksum checksum(metadata_);
+  for (const StoredTensor& tensor : tensors_) {
+    checksum.add(tensor, Checksum().add(tensor.data, tensor.bytes()).value());
+  }
+  check(*checksum_ == checksum.digits(), path_.string(), ": the data does not match its checksum; the file is damaged");
 }
 
 }  // namespace kagami

@@ -84,6 +84,26 @@ using Metadata = std::map<std::string, std::string>;
 void write_safetensors(const std::filesystem::path& path, std::span<const StoredTensor> tensors,
                        const Metadata& metadata = {});
 
+/// Writes a file tensor after tensor where sizes are known only in the end. The data starts after `header_room` bytes,
+/// which the header, formatted in the end, must fit. Each tensor must start at a multiple of its element's size: write
+/// wider types first, or pad (align). What is not committed is removed.
+class SafetensorsWriter {
+ public:
+  SafetensorsWriter(const std::filesystem::path& path, std::size_t header_room);
+  ~SafetensorsWriter();
+  void begin(std::string name, StoredType type);
+  void append(const void* data, std::size_t bytes);
+  /// Zero bytes, which belong to the tensor, up to a multiple of `alignment`.
+  void align(std::size_t alignment);
+  std::int64_t tensor_bytes() const;  ///< of the tensor begun last
+  void end(std::vector<std::int64_t> shape);
+  void commit(const Metadata& metadata);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
 /// An open file: the data is mapped, not read. Opening validates the whole header and that the data is there; a damaged
 /// file is an InputError that names file, tensor and reason.
 class SafetensorsFile {

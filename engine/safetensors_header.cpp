@@ -208,7 +208,7 @@ SafetensorsHeader parse_safetensors_header(std::string_view text, std::size_t da
   return header;
 }
 
-std::string format_safetensors_header(const SafetensorsHeader& header) {
+std::string format_safetensors_header(const SafetensorsHeader& header, std::size_t minimum) {
   json::object root;
   json::object metadata;
   for (const auto& [key, value] : header.metadata) metadata[key] = value;
@@ -219,6 +219,7 @@ std::string format_safetensors_header(const SafetensorsHeader& header) {
                                {"data_offsets", json::array{entry.first, entry.last}}};
   }
   std::string text = json::serialize(root);
+  if (text.size() < minimum) text.resize(minimum, ' ');
   const std::size_t used = (header_length_bytes + text.size()) % data_alignment;
   if (used != 0) text.append(data_alignment - used, ' ');
   return text;

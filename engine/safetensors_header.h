@@ -23,8 +23,9 @@ struct SafetensorsHeader {
 /// bytes after the header exactly.
 SafetensorsHeader parse_safetensors_header(std::string_view json, std::size_t data_bytes, const std::string& file);
 
-/// Entries in their order; padded with spaces so that the data after it starts at a multiple of 64 in the file.
-std::string format_safetensors_header(const SafetensorsHeader& header);
+/// Entries in their order; padded with spaces to `minimum` bytes at least, and so that the data after it starts at a
+/// multiple of 64 in the file.
+std::string format_safetensors_header(const SafetensorsHeader& header, std::size_t minimum = 0);
 
 constexpr std::size_t header_length_bytes = 8;
 constexpr std::size_t max_header_bytes = 100'000'000;  ///< the limit of the format's own library

@@ -30,6 +30,10 @@ struct DataOptions {
 /// Throws InputError, in one line that says what is wrong and what to do, where that fails.
 Dataset open_data(const std::string& source, const DataOptions& options = {});
 
+/// Writes what `source` names as a pack (see pack.h), of which the result is the opened file; `skipped` and `notes`
+/// tell of the source. Images of a folder pass through one after another: the set may be larger than memory.
+Dataset pack_data(const std::string& source, const std::filesystem::path& file, const DataOptions& options = {});
+
 /// Images of a folder. Folders `train` with `test` or `val` directly below are splits; in each split (or directly in
 /// `root`) either the images themselves, unlabelled, or one folder per class, whose images may lie at any depth.
 /// Images are in the byte order of their paths, classes in the byte order of their names.

@@ -1,8 +1,8 @@
+#include "engine/data/image_folder.h"
+
 #include <algorithm>
-#include <map>
 #include <optional>
 
-#include "engine/data/data.h"
 #include "engine/error.h"
 #include "kernels/cpu/parallel.h"
 
@@ -11,13 +11,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr int max_depth = 16;
-constexpr std::int64_t decode_block = 2048;  // images decoded in parallel, then appended in order
-
-struct ImageFile {
-  fs::path path;
-  std::string source;  ///< the path below the root, '/' between folders
-  std::int32_t label = -1;
-};
+constexpr std::size_t decode_block = 2048;  // images decoded in parallel, then handed on in order
 
 std::string lower_extension(const fs::path& path) {
   std::string extension = path.extension().string();
@@ -51,13 +45,12 @@ Listing list(const fs::path& folder) {
   return listing;
 }
 
-/// Reads one folder tree. Class names are shared by the splits.
-class FolderReader {
+/// Lists one folder tree. Class names are shared by the splits.
+class FolderLister {
  public:
-  FolderReader(fs::path root, const DataOptions& options) : root_(std::move(root)), options_(options) {}
+  explicit FolderLister(fs::path root) : root_(std::move(root)) {}
 
-  Dataset read() {
-    dataset_.name = root_.string();
+  ImageFolder list_all() {
     const Listing top = list(root_);
     const std::optional<fs::path> train = folder_named(top, "train");
     std::optional<fs::path> test = folder_named(top, "test");
@@ -68,13 +61,13 @@ class FolderReader {
       check(top.images.empty(), "folder '", root_.string(), "' holds both splits (train/) and images (",
             top.images.empty() ? "" : top.images.front().filename().string(), "); move the images into a split");
       note_other_folders(top);
-      dataset_.train = read_split(*train, true);
-      if (test) dataset_.test = read_split(*test, !dataset_.train.labelled());
+      result_.train = list_split(*train, true);
+      if (test) result_.test = list_split(*test, result_.class_names.empty());
     } else {
-      dataset_.train = read_split(root_, true);
+      result_.train = list_split(root_, true);
     }
     note_left_out(other_files_, "neither JPEG nor PNG by their names");
-    return std::move(dataset_);
+    return std::move(result_);
   }
 
  private:
@@ -88,7 +81,7 @@ class FolderReader {
   void note_left_out(const std::vector<fs::path>& paths, std::string_view why) {
     if (paths.empty()) return;
     const std::string more = paths.size() > 1 ? text(" and ", paths.size() - 1, " more") : "";
-    dataset_.notes.push_back(text("left out ", paths.front().lexically_relative(root_).string(), more, ": ", why));
+    result_.notes.push_back(text("left out ", paths.front().lexically_relative(root_).string(), more, ": ", why));
   }
 
   void note_other_folders(const Listing& top) {
@@ -101,7 +94,7 @@ class FolderReader {
   }
 
   /// `defines_classes`: its class folders are the data set's classes; otherwise they must be among them.
-  ImageSet read_split(const fs::path& folder, bool defines_classes) {
+  std::vector<ImageFile> list_split(const fs::path& folder, bool defines_classes) {
     const Listing listing = list(folder);
     check(listing.images.empty() || listing.folders.empty(), "folder '", folder.string(), "' holds both images (",
           listing.images.empty() ? "" : listing.images.front().filename().string(), ") and folders (",
@@ -119,12 +112,12 @@ class FolderReader {
                                         listing.others.front().filename().string(), ")"),
           "; give a folder of images or of class folders");
     std::sort(files.begin(), files.end(), [](const ImageFile& a, const ImageFile& b) { return a.source < b.source; });
-    return decode(files);
+    return files;
   }
 
   std::int32_t class_index(const fs::path& class_folder, bool defines_classes) {
     const std::string name = class_folder.filename().string();
-    auto& names = dataset_.class_names;
+    auto& names = result_.class_names;
     const auto found = std::find(names.begin(), names.end(), name);
     if (found != names.end()) return static_cast<std::int32_t>(found - names.begin());
     check(defines_classes, "class folder '", class_folder.string(),
@@ -153,52 +146,92 @@ class FolderReader {
     return {path, path.lexically_relative(root_).generic_string(), label};
   }
 
-  ImageSet decode(const std::vector<ImageFile>& files) {
-    ImageSetBuilder builder;
-    const auto total = static_cast<std::int64_t>(files.size());
-    for (std::int64_t start = 0; start < total; start += decode_block) {
-      const std::int64_t count = std::min(decode_block, total - start);
-      add_block({files.data() + start, static_cast<std::size_t>(count)}, builder);
-      if (options_.progress) options_.progress(start + count, total);
-    }
-    check(builder.size() > 0, "folder '", root_.string(), "': none of the ", files.size(), " images can be read; ",
-          dataset_.skipped.empty() ? "" : dataset_.skipped.front());
-    return builder.finish();
-  }
-
-  void add_block(std::span<const ImageFile> files, ImageSetBuilder& builder) {
-    std::vector<Image> images(files.size());
-    std::vector<std::string> errors(files.size());
-    cpu::parallel_for(static_cast<std::int64_t>(files.size()), 8, [&](std::int64_t first, std::int64_t last) {
-      for (std::int64_t i = first; i < last; ++i) {
-        try {
-          images[i] = shrink(read_image(files[i].path), options_.max_side);
-        } catch (const InputError& error) {
-          errors[i] = error.what();
-        }
-      }
-    });
-    for (std::size_t i = 0; i < files.size(); ++i) {
-      if (!errors[i].empty()) {
-        check(options_.skip_unreadable, errors[i], " (remove it, or pass over such files with --skip-unreadable)");
-        dataset_.skipped.push_back(errors[i]);
-        continue;
-      }
-      builder.add(images[i], files[i].source);
-      if (files[i].label >= 0) builder.add_label(files[i].label);
-    }
-  }
-
   fs::path root_;
-  const DataOptions& options_;
-  Dataset dataset_;
+  ImageFolder result_;
   std::vector<fs::path> other_files_;
 };
 
+/// Decodes a block in parallel, then hands the images on in order.
+void visit_block(std::span<const ImageFile> files, const DataOptions& options, std::vector<std::string>& skipped,
+                 const ImageVisitor& visit) {
+  std::vector<Image> images(files.size());
+  std::vector<std::string> errors(files.size());
+  cpu::parallel_for(static_cast<std::int64_t>(files.size()), 8, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t i = first; i < last; ++i) {
+      try {
+        images[i] = shrink(read_image(files[i].path), options.max_side);
+      } catch (const InputError& error) {
+        errors[i] = error.what();
+      }
+    }
+  });
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    if (errors[i].empty()) {
+      visit(images[i], files[i]);
+    } else {
+      check(options.skip_unreadable, errors[i], " (remove it, or pass over such files with --skip-unreadable)");
+      skipped.push_back(errors[i]);
+    }
+  }
+}
+
+ImageSet decode(const std::vector<ImageFile>& files, const DataOptions& options, std::vector<std::string>& skipped) {
+  ImageSetBuilder builder;
+  visit_images(files, options, skipped, [&](const Image& image, const ImageFile& file) {
+    builder.add(image, file.source);
+    if (file.label >= 0) builder.add_label(file.label);
+  });
+  return builder.finish();
+}
+
 }  // namespace
 
+ImageFolder list_image_folder(const fs::path& root, double val_fraction) {
+  ImageFolder folder = FolderLister(root).list_all();
+  if (val_fraction > 0 && !folder.test.empty()) {
+    folder.notes.emplace_back(val_fraction_unused);
+  } else if (val_fraction > 0) {
+    std::vector<std::int32_t> labels;
+    std::vector<std::string> sources;
+    for (const ImageFile& file : folder.train) {
+      if (file.label >= 0) labels.push_back(file.label);
+      sources.push_back(file.source);
+    }
+    const std::vector<bool> held = held_out(labels, sources, val_fraction);
+    std::vector<ImageFile> train;
+    for (std::size_t i = 0; i < held.size(); ++i) (held[i] ? folder.test : train).push_back(std::move(folder.train[i]));
+    folder.train = std::move(train);
+  }
+  return folder;
+}
+
+void visit_images(std::span<const ImageFile> files, const DataOptions& options, std::vector<std::string>& skipped,
+                  const ImageVisitor& visit) {
+  const std::size_t skipped_before = skipped.size();
+  for (std::size_t start = 0; start < files.size(); start += decode_block) {
+    const std::size_t count = std::min(decode_block, files.size() - start);
+    visit_block(files.subspan(start, count), options, skipped, visit);
+    if (options.progress) {
+      options.progress(static_cast<std::int64_t>(start + count), static_cast<std::int64_t>(files.size()));
+    }
+  }
+  check(files.empty() ||
+                skipped.size() -
+                    skipped_before<files.size(), "none of the ", files.size(), " images can be read; ", skipped.size()>
+                        skipped_before
+            ? skipped[skipped_before]
+            : std::string());
+}
+
 Dataset read_image_folder(const fs::path& root, const DataOptions& options) {
-  return FolderReader(root, options).read();
+  const ImageFolder folder = list_image_folder(root, options.val_fraction);
+  Dataset data;
+  data.name = root.string();
+  data.class_names = folder.class_names;
+  data.notes = folder.notes;
+  data.train = decode(folder.train, options, data.skipped);
+  data.test = decode(folder.test, options, data.skipped);
+  return data;
 }
 
 }  // namespace kagami

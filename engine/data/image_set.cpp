@@ -15,10 +15,10 @@ namespace {
 
 constexpr int channels = 3;
 
-/// Positions in the set of each label's images; one group of all where there are no labels.
-std::map<std::int32_t, std::vector<std::int64_t>> groups_of(const ImageSet& set) {
+/// Positions of each label's images among `count`; one group of all where there are no labels.
+std::map<std::int32_t, std::vector<std::int64_t>> groups_of(std::span<const std::int32_t> labels, std::int64_t count) {
   std::map<std::int32_t, std::vector<std::int64_t>> groups;
-  for (std::int64_t i = 0; i < set.size(); ++i) groups[set.labelled() ? set.labels[i] : 0].push_back(i);
+  for (std::int64_t i = 0; i < count; ++i) groups[labels.empty() ? 0 : labels[i]].push_back(i);
   return groups;
 }
 
@@ -101,7 +101,7 @@ ImageSet select(const ImageSet& set, std::span<const std::int64_t> indices) {
 ImageSet first_per_class(const ImageSet& set, std::int64_t per_class) {
   check(set.labelled(), "first_per_class: the images have no labels");
   std::vector<std::int64_t> chosen;
-  for (const auto& [label, members] : groups_of(set)) {
+  for (const auto& [label, members] : groups_of(set.labels, set.size())) {
     check(per_class >= 0 && static_cast<std::int64_t>(members.size()) >= per_class, "cannot take ", per_class,
           " images of each class: class ", label, " has ", members.size());
     chosen.insert(chosen.end(), members.begin(), members.begin() + per_class);
@@ -112,7 +112,7 @@ ImageSet first_per_class(const ImageSet& set, std::int64_t per_class) {
 
 ImageSet random_subset(const ImageSet& set, std::int64_t count, std::uint64_t seed) {
   check(count >= 0 && count <= set.size(), "cannot take ", count, " images: the set has ", set.size());
-  auto groups = groups_of(set);
+  auto groups = groups_of(set.labels, set.size());
   for (auto& [label, members] : groups) members = shuffled(members, seed, label);
   std::vector<std::int64_t> chosen;
   // One of each class in turn; classes that have run out are passed over.
@@ -125,18 +125,24 @@ ImageSet random_subset(const ImageSet& set, std::int64_t count, std::uint64_t se
   return select(set, chosen);
 }
 
-TrainTest split(const ImageSet& set, double fraction) {
+std::vector<bool> held_out(std::span<const std::int32_t> labels, std::span<const std::string> sources,
+                           double fraction) {
   check(fraction >= 0 && fraction < 1, "the fraction of images held out must be in [0, 1), not ", fraction);
-  std::vector<std::int64_t> train, test;
-  for (auto& [label, members] : groups_of(set)) {
+  std::vector<bool> held(sources.size());
+  for (const auto& [label, members] : groups_of(labels, static_cast<std::int64_t>(sources.size()))) {
     std::vector<std::pair<std::uint64_t, std::int64_t>> ranked;
-    for (const std::int64_t i : members) ranked.emplace_back(Checksum().add(set.sources[i]).value(), i);
+    for (const std::int64_t i : members) ranked.emplace_back(Checksum().add(sources[i]).value(), i);
     std::sort(ranked.begin(), ranked.end());
-    const auto held_out = static_cast<std::size_t>(std::llround(fraction * static_cast<double>(members.size())));
-    for (std::size_t i = 0; i < ranked.size(); ++i) (i < held_out ? test : train).push_back(ranked[i].second);
+    const auto count = static_cast<std::size_t>(std::llround(fraction * static_cast<double>(members.size())));
+    for (std::size_t i = 0; i < count; ++i) held[ranked[i].second] = true;
   }
-  std::sort(train.begin(), train.end());
-  std::sort(test.begin(), test.end());
+  return held;
+}
+
+TrainTest split(const ImageSet& set, double fraction) {
+  const std::vector<bool> held = held_out(set.labels, set.sources, fraction);
+  std::vector<std::int64_t> train, test;
+  for (std::int64_t i = 0; i < set.size(); ++i) (held[i] ? test : train).push_back(i);
   return {select(set, train), select(set, test)};
 }
 
@@ -158,24 +164,6 @@ ImageSet shrink(const ImageSet& set, int max_side) {
   ImageSet small = builder.finish();
   small.labels = set.labels;
   return small;
-}
-
-ImageSet compact(const ImageSet& set) {
-  std::int64_t end = 0;
-  bool contiguous = true;
-  for (std::int64_t i = 0; i < set.size(); ++i) {
-    contiguous = contiguous && set.offsets[i] == end;
-    end += std::int64_t{set.heights[i]} * set.widths[i] * channels;
-  }
-  if (contiguous && end == static_cast<std::int64_t>(set.pixels.size())) return set;
-  ImageSetBuilder builder;
-  builder.reserve(set.size(), end);
-  for (std::int64_t i = 0; i < set.size(); ++i) {
-    builder.add(set.image(i), set.heights[i], set.widths[i], set.sources[i]);
-  }
-  ImageSet result = builder.finish();
-  result.labels = set.labels;
-  return result;
 }
 
 }  // namespace kagami

@@ -70,10 +70,10 @@ struct TrainTest {
 };
 TrainTest split(const ImageSet& set, double fraction);
 
+/// What split does to images of these labels (empty: none) and sources: whether each is held out.
+std::vector<bool> held_out(std::span<const std::int32_t> labels, std::span<const std::string> sources, double fraction);
+
 /// Every image shrunk to max_side (see shrink(Image, int)); the set itself where none is larger.
 ImageSet shrink(const ImageSet& set, int max_side);
-
-/// The same images in one block without gaps; the set itself where it is one.
-ImageSet compact(const ImageSet& set);
 
 }  // namespace kagami

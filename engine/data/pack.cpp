@@ -1,5 +1,6 @@
 #include "engine/data/pack.h"
 
+#include <algorithm>
 #include <boost/json.hpp>
 
 #include "engine/error.h"
@@ -14,25 +15,20 @@ constexpr const char* name_key = "kagami.name";
 constexpr const char* classes_key = "kagami.classes";
 constexpr const char* format_name = "images-1";
 
-/// The tensors of one split, and the memory they point into.
-struct PackedSplit {
-  PackedSplit(const ImageSet& set, const std::string& name) : images(compact(set)) {
-    for (const std::string& source : images.sources) sources.append(source).push_back('\0');
-    const std::int64_t count = images.size();
-    const std::span<const std::uint8_t> names{reinterpret_cast<const std::uint8_t*>(sources.data()), sources.size()};
-    const auto length = [](const auto& values) { return static_cast<std::int64_t>(values.size()); };
-    tensors.push_back(store<std::int64_t>(name + ".offsets", {count}, images.offsets));
-    tensors.push_back(store<std::int32_t>(name + ".heights", {count}, images.heights));
-    tensors.push_back(store<std::int32_t>(name + ".widths", {count}, images.widths));
-    if (images.labelled()) tensors.push_back(store<std::int32_t>(name + ".labels", {count}, images.labels));
-    tensors.push_back(store<std::uint8_t>(name + ".sources", {length(names)}, names));
-    tensors.push_back(store<std::uint8_t>(name + ".pixels", {length(images.pixels)}, images.pixels));
-  }
+constexpr std::size_t entries_room = 4096;  // for a dozen tensors and the metadata besides names
+constexpr std::size_t alignment = 64;
 
-  ImageSet images;
-  std::string sources;
-  std::vector<StoredTensor> tensors;
-};
+Metadata pack_metadata(std::string name, const std::vector<std::string>& class_names) {
+  const json::array classes(class_names.begin(), class_names.end());
+  return {{format_key, format_name}, {name_key, std::move(name)}, {classes_key, json::serialize(classes)}};
+}
+
+/// Within a JSON string every byte may become six.
+std::size_t header_room(const Metadata& metadata) {
+  std::size_t room = entries_room;
+  for (const auto& [key, value] : metadata) room += 6 * value.size();
+  return room;
+}
 
 class PackReader {
  public:
@@ -99,17 +95,14 @@ class PackReader {
   std::vector<std::string> sources(const std::string& name, std::int64_t count) const {
     const auto bytes = file_.values<std::uint8_t>(name);
     std::vector<std::string> result;
-    std::string current;
-    for (const std::uint8_t byte : bytes) {
-      if (byte != 0) {
-        current.push_back(static_cast<char>(byte));
-        continue;
-      }
-      result.push_back(std::move(current));
-      current.clear();
+    auto start = bytes.begin();
+    while (static_cast<std::int64_t>(result.size()) < count) {
+      const auto end = std::find(start, bytes.end(), 0);
+      check(end != bytes.end(), where_, ": tensor '", name, "' holds ", result.size(), " names for ", count,
+            " images; the file is damaged");
+      result.emplace_back(start, end);
+      start = end + 1;
     }
-    check(current.empty() && static_cast<std::int64_t>(result.size()) == count, where_, ": tensor '", name, "' holds ",
-          result.size(), " names for ", count, " images; the file is damaged");
     return result;
   }
 
@@ -130,16 +123,68 @@ class PackReader {
 
 }  // namespace
 
+PackWriter::PackWriter(const std::filesystem::path& path, std::string name, std::vector<std::string> class_names)
+    : metadata_(pack_metadata(std::move(name), class_names)), file_(path, header_room(metadata_)) {}
+
+void PackWriter::begin_split(std::string split) {
+  end_split();
+  split_ = std::move(split);
+}
+
+void PackWriter::add(std::span<const std::uint8_t> pixels, int height, int width, std::int32_t label,
+                     const std::string& source) {
+  if (offsets_.empty()) file_.begin(split_ + ".pixels", StoredType::u8);
+  offsets_.push_back(file_.tensor_bytes());
+  heights_.push_back(height);
+  widths_.push_back(width);
+  if (label >= 0) labels_.push_back(label);
+  check(labels_.empty() || labels_.size() == offsets_.size(), "pack: image '", source,
+        "' has a label where others have none, or none where others have one");
+  sources_.append(source).push_back('\0');
+  file_.append(pixels.data(), pixels.size());
+}
+
+template <class T>
+void PackWriter::write_column(const char* column, const std::vector<T>& values) {
+  file_.begin(split_ + column, stored_type<T>);
+  file_.append(values.data(), values.size() * sizeof(T));
+  file_.end({static_cast<std::int64_t>(values.size())});
+}
+
+void PackWriter::end_split() {
+  if (offsets_.empty()) return;
+  file_.align(alignment);
+  file_.end({file_.tensor_bytes()});
+  write_column(".offsets", offsets_);
+  write_column(".heights", heights_);
+  write_column(".widths", widths_);
+  if (!labels_.empty()) write_column(".labels", labels_);
+  file_.begin(split_ + ".sources", StoredType::u8);
+  file_.append(sources_.data(), sources_.size());
+  file_.align(alignment);
+  file_.end({file_.tensor_bytes()});
+  offsets_.clear();
+  heights_.clear();
+  widths_.clear();
+  labels_.clear();
+  sources_.clear();
+}
+
+void PackWriter::commit() {
+  end_split();
+  file_.commit(metadata_);
+}
+
 void write_pack(const Dataset& data, const std::filesystem::path& path) {
-  const PackedSplit train(data.train, "train");
-  const PackedSplit test(data.test, "test");
-  std::vector<StoredTensor> tensors;
-  for (const PackedSplit* split : {&train, &test}) {
-    if (split->images.size() > 0) tensors.insert(tensors.end(), split->tensors.begin(), split->tensors.end());
+  PackWriter writer(path, data.name, data.class_names);
+  for (const auto& [name, set] : {std::pair{"train", &data.train}, {"test", &data.test}}) {
+    writer.begin_split(name);
+    for (std::int64_t i = 0; i < set->size(); ++i) {
+      writer.add(set->image(i), set->heights[i], set->widths[i], set->labelled() ? set->labels[i] : -1,
+                 set->sources[i]);
+    }
   }
-  const json::array classes(data.class_names.begin(), data.class_names.end());
-  write_safetensors(path, tensors,
-                    {{format_key, format_name}, {name_key, data.name}, {classes_key, json::serialize(classes)}});
+  writer.commit();
 }
 
 Dataset read_pack(const std::filesystem::path& path, bool verify) { return PackReader(path).read(verify); }

@@ -15,7 +15,9 @@ namespace {
 
 constexpr int side = 32;
 constexpr int channels = 3;
-constexpr int noise_cells = 4;  // of the cloudy background, along a side
+constexpr int cells = 4;  // of clouds and bends along a side
+constexpr int shape_rows = 3;
+constexpr int max_shapes = shape_rows * shape_rows;
 
 using Colour = std::array<double, channels>;
 
@@ -50,9 +52,12 @@ class Draws {
       return {p.x / length, p.y / length};
     }
   }
+  /// A random lightness with a random tint: were colours freer, two views of an image could be matched by them alone.
   Colour colour() {
+    constexpr double tint = 0.15;
+    const double lightness = uniform(0.1, 0.9);
     Colour colour;
-    for (double& c : colour) c = uniform(0.05, 0.95);
+    for (double& c : colour) c = lightness + uniform(-tint, tint);
     return colour;
   }
 
@@ -60,7 +65,35 @@ class Draws {
   Philox random_;
 };
 
-/// One of a few shapes scattered over an image.
+/// Values at the corners of cells x cells squares, blended in between.
+template <int components>
+class Field {
+ public:
+  Field(Draws& draws, double strength) {
+    for (auto& row : corners_) {
+      for (auto& corner : row) {
+        for (double& value : corner) value = draws.uniform(-strength, strength);
+      }
+    }
+  }
+  std::array<double, components> at(int x, int y) const {
+    constexpr double cell = static_cast<double>(side) / cells;
+    const int column = static_cast<int>(x / cell), row = static_cast<int>(y / cell);
+    const double right = x / cell - column, down = y / cell - row;
+    std::array<double, components> result;
+    for (int c = 0; c < components; ++c) {
+      const double upper = corners_[row][column][c] * (1 - right) + corners_[row][column + 1][c] * right;
+      const double lower = corners_[row + 1][column][c] * (1 - right) + corners_[row + 1][column + 1][c] * right;
+      result[c] = upper * (1 - down) + lower * down;
+    }
+    return result;
+  }
+
+ private:
+  std::array<std::array<std::array<double, components>, cells + 1>, cells + 1> corners_;
+};
+
+/// One of the shapes scattered over an image.
 struct Shape {
   Point centre, direction;
   double radius = 0;
@@ -69,7 +102,7 @@ struct Shape {
 struct Scene {
   Point centre, direction;
   double period = 0;  ///< of textures, in pixels
-  std::array<Shape, 4> shapes;
+  std::array<Shape, max_shapes> shapes;
   int shape_count = 0;
 };
 
@@ -97,15 +130,11 @@ double mesh(const Scene& s, Point p) {
   return std::max(0.14 * width - fold(p.x, width), 0.14 * width - fold(p.y, width));
 }
 double rings(const Scene& s, Point p) { return s.period / 4 - fold(std::sqrt(dot(p, p)), s.period); }
-double rays(const Scene&, Point p) {
-  static constexpr Point normals[] = {{1, 0},
-                                      {0.80901699437494745, 0.58778525229247314},
-                                      {0.30901699437494745, 0.95105651629515353},
-                                      {-0.30901699437494745, 0.95105651629515353},
-                                      {-0.80901699437494745, 0.58778525229247314}};
-  double inside = dot(p, normals[0]);
-  for (int i = 1; i < 5; ++i) inside = same_sign(inside, dot(p, normals[i]));
-  return inside;
+double bricks(const Scene& s, Point p) {
+  const double height = 0.95 * s.period, length = 2.2 * height, joint = 0.17 * height;
+  const double row = std::floor(p.y / height);
+  const bool even = row == 2 * std::floor(row / 2);
+  return std::max(joint - fold(p.y, height), joint - fold(p.x + (even ? 0 : length / 2), length));
 }
 
 double disc(double radius, Point p) { return radius - std::sqrt(dot(p, p)); }
@@ -142,7 +171,7 @@ constexpr Class classes[] = {{"stripes", stripes, true},
                              {"checkerboard", checkerboard, true},
                              {"mesh", mesh, true},
                              {"rings", rings, true},
-                             {"rays", rays, true},
+                             {"bricks", bricks, true},
                              {"discs", scattered<disc>, false},
                              {"squares", scattered<square>, false},
                              {"triangles", scattered<triangle>, false},
@@ -151,17 +180,21 @@ constexpr int class_count = std::size(classes);
 
 Scene draw_scene(Draws& draws) {
   Scene scene;
-  scene.centre = draws.point(0.2 * side, 0.8 * side);
+  scene.centre = draws.point(0, side);
   scene.direction = draws.direction();
-  scene.period = draws.uniform(5, 10);
-  scene.shape_count = 2 + static_cast<int>(draws.word() % 3);
-  for (int i = 0; i < scene.shape_count; ++i) {
-    // One shape in each quarter keeps them apart, whatever is drawn.
-    const Point quarter{(i % 2) * 0.5 * side, (i / 2 != i % 2 ? 0.5 : 0.0) * side};
-    const Point within = draws.point(0.1 * side, 0.4 * side);
-    scene.shapes[i].centre = {quarter.x + within.x, quarter.y + within.y};
-    scene.shapes[i].direction = draws.direction();
-    scene.shapes[i].radius = draws.uniform(4.5, 8.5);
+  scene.period = draws.uniform(4, 8);
+  const double radius = draws.uniform(3.2, 5);
+  // One shape in each cell of a grid, but for a few cells: scattered, yet not in one heap.
+  bool left_out[max_shapes] = {};
+  for (int i = 0; i < 3; ++i) left_out[draws.word() % max_shapes] = true;
+  constexpr double cell = static_cast<double>(side) / shape_rows;
+  for (int i = 0; i < max_shapes; ++i) {
+    const Point within = draws.point(0.15 * cell, 0.85 * cell);
+    Shape shape;
+    shape.centre = {(i % shape_rows) * cell + within.x, (i / shape_rows) * cell + within.y};
+    shape.direction = draws.direction();
+    shape.radius = radius * draws.uniform(0.85, 1.15);
+    if (!left_out[i]) scene.shapes[scene.shape_count++] = shape;
   }
   return scene;
 }
@@ -170,28 +203,18 @@ Scene draw_scene(Draws& draws) {
 struct Ground {
   Colour colour;
   Point gradient[channels];
-  std::array<std::array<Colour, noise_cells + 1>, noise_cells + 1> clouds;
+  Field<channels> clouds;
 
-  explicit Ground(Draws& draws) : colour(draws.colour()) {
-    for (Point& g : gradient) g = draws.point(-0.3 / side, 0.3 / side);
-    const double strength = draws.uniform(0, 0.3);
-    for (auto& row : clouds) {
-      for (Colour& cell : row) {
-        for (double& c : cell) c = draws.uniform(-strength, strength);
-      }
-    }
-  }
+  explicit Ground(Draws& draws)
+      : colour(draws.colour()),
+        gradient{slope(draws), slope(draws), slope(draws)},
+        clouds(draws, draws.uniform(0, 0.15)) {}
+  static Point slope(Draws& draws) { return draws.point(-0.15 / side, 0.15 / side); }
 
   Colour at(int x, int y) const {
-    constexpr double cell = static_cast<double>(side) / noise_cells;
-    const int column = static_cast<int>(x / cell), row = static_cast<int>(y / cell);
-    const double right = x / cell - column, down = y / cell - row;
-    Colour result;
+    Colour result = clouds.at(x, y);
     for (int c = 0; c < channels; ++c) {
-      const double upper = clouds[row][column][c] * (1 - right) + clouds[row][column + 1][c] * right;
-      const double lower = clouds[row + 1][column][c] * (1 - right) + clouds[row + 1][column + 1][c] * right;
-      result[c] = colour[c] + gradient[c].x * (x - side / 2) + gradient[c].y * (y - side / 2) + upper * (1 - down) +
-                  lower * down;
+      result[c] += colour[c] + gradient[c].x * (x - side / 2) + gradient[c].y * (y - side / 2);
     }
     return result;
   }
@@ -207,13 +230,15 @@ void draw_image(std::uint64_t seed, int split, std::int64_t index, std::uint8_t*
   Draws draws(seed, split, index);
   const Class& kind = classes[index % class_count];
   const Scene scene = draw_scene(draws);
+  const Field<2> bend(draws, draws.uniform(0, 2.5));
   const Ground back(draws);
   Ground front(draws);
-  while (contrast(front.colour, back.colour) < 0.16) front.colour = draws.colour();
-  const double noise = draws.uniform(0.02, 0.12);
+  while (contrast(front.colour, back.colour) < 0.18) front.colour = draws.colour();
+  const double noise = draws.uniform(0.01, 0.06);
   for (int y = 0; y < side; ++y) {
     for (int x = 0; x < side; ++x) {
-      const Point p{x + 0.5, y + 0.5};
+      const auto [bend_x, bend_y] = bend.at(x, y);
+      const Point p{x + 0.5 + bend_x, y + 0.5 + bend_y};
       const Point moved = rotated({p.x - scene.centre.x, p.y - scene.centre.y}, scene.direction);
       const double inside = std::clamp(0.5 + kind.pattern(scene, kind.texture ? moved : p), 0.0, 1.0);
       const Colour a = back.at(x, y), b = front.at(x, y);

@@ -1,6 +1,6 @@
 #pragma once
 // A data set that needs no files: ten classes of textures and shapes, 32x32 pixels. Class is what the pattern is;
-// colours, place, scale, direction, background, contrast and noise are drawn anew for every image. So nearest
+// colours, place, scale, direction, bends, background, contrast and noise are drawn anew for every image. So nearest
 // neighbours of raw pixels hardly know the class, while a network can learn it without labels: exactly these nuisances
 // are what two augmented views of one image differ in.
 #include <cstdint>

@@ -52,17 +52,6 @@ TEST(DataImageSet, SelectingSharesThePixels) {
   expect_message(message_of<InputError>([&] { select(set, outside); }), {"image 10", "10"});
 }
 
-TEST(DataImageSet, CompactingKeepsTheImagesAndDropsTheRest) {
-  const ImageSet set = example(10, 2);
-  const std::vector<std::int64_t> indices{7, 2};
-  const ImageSet chosen = select(set, indices);
-  const ImageSet small = compact(chosen);
-  EXPECT_EQ(static_cast<std::int64_t>(small.pixels.size()), small.image_bytes());
-  for (int i = 0; i < 2; ++i) EXPECT_TRUE(std::ranges::equal(small.image(i), chosen.image(i)));
-  EXPECT_EQ(small.labels, chosen.labels);
-  EXPECT_EQ(compact(set).pixels.data(), set.pixels.data());
-}
-
 TEST(DataImageSet, FirstPerClass) {
   const ImageSet set = example(10, 3);
   const ImageSet chosen = first_per_class(set, 2);

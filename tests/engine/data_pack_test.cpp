@@ -64,7 +64,7 @@ TEST(DataPack, PacksOnlyTheImagesOfASubset) {
   write_pack(data, folder / "a.safetensors");
   const Dataset again = read_pack(folder / "a.safetensors");
   expect_same(again.train, data.train);
-  EXPECT_EQ(static_cast<std::int64_t>(again.train.pixels.size()), data.train.image_bytes());
+  EXPECT_EQ(static_cast<std::int64_t>(again.train.pixels.size()), (data.train.image_bytes() + 63) / 64 * 64);
   EXPECT_EQ(again.test.size(), 0);
 }
 
@@ -102,6 +102,46 @@ TEST(DataPack, OtherSafetensorsFilesAreRefused) {
                  {"not packed images", "kagami data pack"});
   write_safetensors(folder / "new.safetensors", tensors, {{"kagami.format", "images-9"}});
   expect_message(message_of<InputError>([&] { open_data((folder / "new.safetensors").string()); }), {"'images-9'"});
+}
+
+TEST(DataPack, AFolderPassedThroughGivesTheFileOfTheFolderInMemory) {
+  const TemporaryFolder folder;
+  for (int i = 0; i < 12; ++i) {
+    const Image image = smooth_image(3 + i, 20 - i, i);
+    const std::string name = std::string(i % 3 == 0 ? "images/a/" : "images/b/") + std::to_string(i);
+    write_bytes(folder / (name + ".png"), testing::png_bytes(image));
+  }
+  write_bytes(folder / "images/b/broken.png", "text");
+  write_bytes(folder / "images/notes.txt", "text");
+  const std::string source = (folder / "images").string();
+  const DataOptions options{.val_fraction = 0.25, .max_side = 12, .skip_unreadable = true};
+  const Dataset in_memory = open_data(source, options);
+  write_pack(in_memory, folder / "memory.safetensors");
+  const Dataset packed = pack_data(source, folder / "passed.safetensors", options);
+  EXPECT_EQ(read_bytes(folder / "memory.safetensors"), read_bytes(folder / "passed.safetensors"));
+  expect_same(packed.train, in_memory.train);
+  expect_same(packed.test, in_memory.test);
+  EXPECT_EQ(packed.skipped, in_memory.skipped);
+  EXPECT_EQ(packed.notes, in_memory.notes);
+  EXPECT_EQ(packed.skipped.size(), 1U);
+  EXPECT_EQ(packed.notes.size(), 1U);
+}
+
+TEST(DataPack, WhatFailsLeavesNoFile) {
+  const TemporaryFolder folder;
+  write_bytes(folder / "images/a.png", testing::png_bytes(smooth_image(3, 3)));
+  write_bytes(folder / "images/b.png", "text");
+  EXPECT_THROW(pack_data((folder / "images").string(), folder / "out.safetensors"), InputError);
+  EXPECT_EQ(folder.file_count(), 1U);
+}
+
+TEST(DataPack, PacksTheOtherSourcesToo) {
+  const TemporaryFolder folder;
+  const Dataset packed = pack_data("procedural:40", folder / "a.safetensors", {.max_side = 8});
+  EXPECT_EQ(packed.train.size(), 40);
+  EXPECT_EQ(packed.test.size(), 8);
+  EXPECT_EQ(packed.train.max_side(), 8);
+  expect_same(packed.train, open_data("procedural:40", {.max_side = 8}).train);
 }
 
 TEST(DataPack, ShrinksAndSplitsAPack) {

@@ -215,6 +215,56 @@ TEST(Safetensors, WhatCannotBeWrittenIsRefused) {
   EXPECT_EQ(folder.file_count(), 0U);
 }
 
+TEST(Safetensors, WritesTensorsOfUnknownSizePieceByPiece) {
+  const TemporaryFolder folder;
+  const std::vector<float> values{1, 2, 3};
+  {
+    SafetensorsWriter writer(folder / "a", 1000);
+    writer.begin("bytes", StoredType::u8);
+    writer.append("abc", 3);
+    writer.append("de", 2);
+    writer.align(8);
+    writer.end({writer.tensor_bytes()});
+    writer.begin("values", StoredType::f32);
+    writer.append(values.data(), 12);
+    writer.end({3});
+    writer.commit({{"note", "x"}});
+  }
+  const SafetensorsFile file(folder / "a");
+  file.verify();
+  EXPECT_TRUE(file.has_checksum());
+  const auto bytes = file.values<std::uint8_t>("bytes");
+  EXPECT_EQ(std::string(bytes.begin(), bytes.end()), std::string("abcde\0\0\0", 8));
+  EXPECT_EQ(file.values<float>("values")[2], 3);
+  EXPECT_EQ(file.text_of("note"), "x");
+}
+
+TEST(Safetensors, TheWriterRefusesWhatWouldBeAWrongFile) {
+  const TemporaryFolder folder;
+  expect_message(message_of<InputError>([&] {
+                   SafetensorsWriter writer(folder / "a", 100);
+                   writer.begin("bytes", StoredType::u8);
+                   writer.append("abc", 3);
+                   writer.end({3});
+                   writer.begin("values", StoredType::f32);
+                 }),
+                 {"'values' of F32 would not be aligned"});
+  expect_message(message_of<InputError>([&] {
+                   SafetensorsWriter writer(folder / "a", 100);
+                   writer.begin("bytes", StoredType::u8);
+                   writer.append("abc", 3);
+                   writer.end({4});
+                 }),
+                 {"'bytes' has 3 bytes, its shape holds 4"});
+  expect_message(message_of<InputError>([&] {
+                   SafetensorsWriter writer(folder / "a", 10);
+                   writer.commit({{"note", std::string(200, 'x')}});
+                 }),
+                 {"the header needs"});
+  EXPECT_THROW(SafetensorsWriter(folder / "a", 200'000'000), InputError);
+  EXPECT_EQ(folder.file_count(), 0U);
+}
+
 TEST(Safetensors, AFullDiskLosesNothingAlreadyWritten) {
   const TemporaryFolder folder;
   write_example(folder / "a");
