@@ -97,7 +97,7 @@ void Convolution::transform_inputs(int block, int group, float* v, const float* 
     for (int c = 0; c < conv.in_c; c += lanes, to += count * lanes) {
       FrequencyWalk walk(to, v_step);
       transform_2d<winograd_in, winograd_in>(
-          transform_input, [&](int j) { return load(pixels[j] + c); }, [&](int, Float a) { store(walk.next(), a); });
+          transform_input, [&](int j) { return load_and_prefetch(pixels[j] + c, ahead * conv.in_c); }, [&](int, Float a) { store(walk.next(), a); });
     }
   }
 }

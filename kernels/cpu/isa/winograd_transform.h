@@ -118,6 +118,12 @@ KAGAMI_INLINE std::ptrdiff_t frequency_step(std::ptrdiff_t floats) {
   return 16 * (lines % 2 == 0 ? lines + 1 : lines + 2);
 }
 
+constexpr std::ptrdiff_t ahead = 2 * winograd_out;  // pixels: two patches further on in the same row
+KAGAMI_INLINE Float load_and_prefetch(const float* p, std::ptrdiff_t distance) {
+  __builtin_prefetch(p + distance, 0, 3);
+  return load(p);
+}
+
 /// The patches that tile the outputs, in order of image, row, column; a patch is named by its number.
 struct PatchGrid {
   int n, rows, columns;

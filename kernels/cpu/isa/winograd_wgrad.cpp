@@ -89,7 +89,7 @@ void WeightGradient::transform(const Item& item, int begin, int count) const {
       const int panel = c / panel_width * panel_width;
       FrequencyWalk walk(item.v + panel * count + i * packed_width(item.cs, panel) + c - panel, v_step);
       transform_2d<winograd_in, winograd_in>(
-          transform_input, [&](int j) { return load(x[j] + item.c0 + c); },
+          transform_input, [&](int j) { return load_and_prefetch(x[j] + item.c0 + c, ahead * gradient.c); },
           [&](int, Float a) { store(walk.next(), a); });
     }
     patch_pixels<winograd_out, const float*>(grid, begin + i, 0, gradient.dy, gradient.out_h, gradient.out_w,
@@ -97,7 +97,7 @@ void WeightGradient::transform(const Item& item, int begin, int count) const {
     for (int k = 0; k < item.ks; k += lanes) {
       FrequencyWalk walk(item.d + i * item.ks + k, d_step);
       transform_2d<winograd_out, winograd_in>(
-          transform_output_gradient, [&](int j) { return load(dy[j] + item.k0 + k); },
+          transform_output_gradient, [&](int j) { return load_and_prefetch(dy[j] + item.k0 + k, ahead * gradient.k); },
           [&](int, Float a) { store(walk.next(), a); });
     }
   }
