@@ -1,13 +1,14 @@
 // Convolution kernels, the layers of the ResNets Kagami trains. GFLOP/s count the direct algorithm's operations.
-// --threads N and --cpu SET stand before Google Benchmark's own options.
+// --threads N, --cpu SET and --conv NAME stand before Google Benchmark's own options.
 #include "kernels/conv2d.h"
 
 #include <benchmark/benchmark.h>
 
-#include <cstring>
+#include <iostream>
 #include <random>
+#include <stdexcept>
 #include <string>
-#include <vector>
+#include <string_view>
 
 #include "kernels/cpu/conv_algorithm.h"
 #include "kernels/cpu/isa.h"
@@ -42,20 +43,21 @@ const Conv2dShape layers[] = {
     {256, 16, 16, 32, 64, 1, 1, 2, 0},
 };
 
-std::vector<float> normal(std::size_t count, unsigned seed) {
-  std::mt19937 generator(seed);
-  std::normal_distribution<float> distribution;
-  std::vector<float> values(count);
-  for (float& v : values) v = distribution(generator);
-  return values;
-}
+/// Memory as the engine's tensors have it (huge pages), filled with normal values.
+struct Values : Scratch<float> {
+  Values(Arena* arena, std::size_t count) : Scratch(arena, count) {
+    std::mt19937 generator(1);
+    std::normal_distribution<float> distribution;
+    for (std::size_t i = 0; i < count; ++i) (*this)[i] = i < 4096 ? distribution(generator) : (*this)[i - 4096];
+  }
+};
 
 void run(benchmark::State& state, const Conv2dShape& s, cpu::ConvPass pass) {
   static Arena arena;
   const Cpu device{&arena};
   const std::size_t outputs = std::size_t(s.n) * s.out_h() * s.out_w() * s.k;
-  auto x = normal(std::size_t(s.n) * s.h * s.w * s.c, 1), w = normal(std::size_t(s.k) * s.r * s.s * s.c, 2);
-  auto y = normal(outputs, 3);
+  const Values x(&arena, std::size_t(s.n) * s.h * s.w * s.c), w(&arena, std::size_t(s.k) * s.r * s.s * s.c);
+  const Values y(&arena, outputs);
   for (auto _ : state) {
     switch (pass) {
       case cpu::ConvPass::forward:
@@ -89,26 +91,38 @@ void add_benchmarks() {
     }
 }
 
+/// Takes the options of this program out of the arguments; returns how many it used.
+int take_options(int argc, char** argv) {
+  int used = 1;
+  for (; used + 1 < argc; used += 2) {
+    const std::string_view option = argv[used], value = argv[used + 1];
+    if (option == "--threads")
+      cpu::set_threads(std::stoi(std::string(value)));
+    else if (option == "--cpu")
+      cpu::set_isa(value);
+    else if (option == "--conv")
+      cpu::set_conv_algorithm(value);
+    else
+      break;
+  }
+  return used - 1;
+}
+
 }  // namespace
 }  // namespace kagami
 
 int main(int argc, char** argv) {
-  int used = 1;
-  for (; used + 1 < argc; used += 2) {
-    if (std::strcmp(argv[used], "--threads") == 0)
-      kagami::cpu::set_threads(std::stoi(argv[used + 1]));
-    else if (std::strcmp(argv[used], "--cpu") == 0)
-      kagami::cpu::set_isa(std::string_view(argv[used + 1]));
-    else if (std::strcmp(argv[used], "--conv") == 0)
-      kagami::cpu::set_conv_algorithm(argv[used + 1]);
-    else
-      break;
+  try {
+    const int used = kagami::take_options(argc, argv);
+    argv[used] = argv[0];
+    argc -= used;
+    argv += used;
+    kagami::add_benchmarks();
+    benchmark::Initialize(&argc, argv);
+    if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
+    benchmark::RunSpecifiedBenchmarks();
+  } catch (const std::invalid_argument& error) {
+    std::cerr << "conv2d_bench: " << error.what() << '\n';
+    return 2;
   }
-  argv[used - 1] = argv[0];
-  argc -= used - 1;
-  argv += used - 1;
-  kagami::add_benchmarks();
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
-  benchmark::RunSpecifiedBenchmarks();
 }

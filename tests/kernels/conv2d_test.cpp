@@ -69,11 +69,8 @@ struct Results {
   Doubles y, dx, dw;
 };
 
-/// The definition. Gradients start from dx0 and dw0 where `accumulate`.
-Results by_definition(const Problem& p, bool bias) {
+Results by_definition(const Problem& p) {
   Results r{Doubles(size_of_y(p.shape)), Doubles(p.x.size()), Doubles(p.w.size())};
-  if (bias)
-    for (std::size_t i = 0; i < r.y.size(); ++i) r.y[i] = p.bias[i % p.shape.k];
   each_product(p.shape, [&](std::size_t x, std::size_t w, std::size_t y) {
     r.y[y] += p.x[x] * p.w[w];
     r.dx[x] += p.w[w] * p.dy[y];
@@ -111,19 +108,26 @@ double relative_error(const Doubles& got, const Doubles& expected) {
   return std::sqrt(difference) / (size > 0 ? std::sqrt(size) : 1);
 }
 
-template <class T>
-void expect_matches(const Conv2dShape& shape, double tolerance) {
-  const Problem problem(shape);
-  for (const bool extra : {false, true}) {
-    Results expected = by_definition(problem, extra);
-    if (extra)
-      for (Doubles* gradient : {&expected.dx, &expected.dw})
-        for (double& v : *gradient) v += 1;
-    const Results got = computed<T>(problem, extra, extra ? Accumulate::yes : Accumulate::no);
-    EXPECT_TRUE(relative_error(got.y, expected.y) <= tolerance) << relative_error(got.y, expected.y);
-    EXPECT_TRUE(relative_error(got.dx, expected.dx) <= tolerance) << relative_error(got.dx, expected.dx);
-    EXPECT_TRUE(relative_error(got.dw, expected.dw) <= tolerance) << relative_error(got.dw, expected.dw);
+/// What the passes must give: plainly, and with a bias and gradients added to ones.
+struct Expected {
+  explicit Expected(const Problem& problem) : plain(by_definition(problem)), extra(plain) {
+    for (std::size_t i = 0; i < extra.y.size(); ++i) extra.y[i] += problem.bias[i % problem.shape.k];
+    for (Doubles* gradient : {&extra.dx, &extra.dw})
+      for (double& v : *gradient) v += 1;
   }
+  Results plain, extra;
+};
+
+void expect_near(const Results& got, const Results& expected, double tolerance) {
+  EXPECT_TRUE(relative_error(got.y, expected.y) <= tolerance) << "y: " << relative_error(got.y, expected.y);
+  EXPECT_TRUE(relative_error(got.dx, expected.dx) <= tolerance) << "dx: " << relative_error(got.dx, expected.dx);
+  EXPECT_TRUE(relative_error(got.dw, expected.dw) <= tolerance) << "dw: " << relative_error(got.dw, expected.dw);
+}
+
+template <class T>
+void expect_matches(const Problem& problem, const Expected& expected, double tolerance) {
+  expect_near(computed<T>(problem, false, Accumulate::no), expected.plain, tolerance);
+  expect_near(computed<T>(problem, true, Accumulate::yes), expected.extra, tolerance);
 }
 
 /// Instruction sets this processor has.
@@ -149,15 +153,16 @@ class Conv2d : public testing::TestWithParam<Conv2dShape> {
   }
 };
 
-TEST_P(Conv2d, DoubleAgreesWithTheDefinition) { expect_matches<double>(GetParam(), 1e-13); }
-
-TEST_P(Conv2d, FloatAgreesWithTheDefinitionOnEveryInstructionSet) {
+TEST_P(Conv2d, AgreesWithTheDefinition) {
+  const Problem problem(GetParam());
+  const Expected expected(problem);
+  expect_matches<double>(problem, expected, 1e-13);
   for (const cpu::Isa isa : instruction_sets())
     for (const char* algorithm : {"direct", "winograd"}) {
-      SCOPED_TRACE(std::string(cpu::name_of(isa)) + ' ' + algorithm);
+      SCOPED_TRACE(std::string("float, ") + cpu::name_of(isa) + ", " + algorithm);
       cpu::set_isa(isa);
       cpu::set_conv_algorithm(algorithm);
-      expect_matches<float>(GetParam(), 3e-6);
+      expect_matches<float>(problem, expected, 3e-6);
     }
 }
 
@@ -216,10 +221,8 @@ TEST(Conv2dWays, AgreeWithThePlainLoops) {
     const Results expected = computed<double>(problem, false, Accumulate::no);
     for (const int threads : {2, 1}) {
       cpu::set_threads(threads);
-      const Results got = computed<float>(problem, false, Accumulate::no);
-      EXPECT_TRUE(relative_error(got.y, expected.y) <= 4e-6) << testing::PrintToString(shape);
-      EXPECT_TRUE(relative_error(got.dx, expected.dx) <= 4e-6) << testing::PrintToString(shape);
-      EXPECT_TRUE(relative_error(got.dw, expected.dw) <= 4e-6) << testing::PrintToString(shape);
+      SCOPED_TRACE(testing::PrintToString(shape));
+      expect_near(computed<float>(problem, false, Accumulate::no), expected, 4e-6);
     }
     cpu::set_threads(0);
   }
