@@ -61,9 +61,11 @@ Choice choose_l2(const LabelledFeatures& train, int classes, const LogisticOptio
   std::vector<double> candidates = options.l2_candidates;
   std::sort(candidates.rbegin(), candidates.rend());
   LinearModel model(classes, train.features.shape(1));
+  LogisticOptions rough = options;  // the ranking needs no more
+  rough.tolerance *= 10;
   Choice best{.accuracy = -1};
   for (const double l2 : candidates) {  // each starts where the stronger penalty ended
-    fit(model, parts.fit, l2, options);
+    fit(model, parts.fit, l2, rough);
     const double share = accuracy(model.scores(parts.held_out.features), parts.held_out.labels);
     if (share > best.accuracy) best = {l2, share};
   }

@@ -1,7 +1,7 @@
 #pragma once
 // Linear evaluation on features computed once.
 #include <cstdint>
-#include <functional>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -21,7 +21,8 @@ struct LinearResult {
   double lr = 0;                                 ///< rate used (SGD)
   int iterations = 0;                            ///< L-BFGS iterations, or epochs
   double gradient_norm = 0;                      ///< logistic: where it stopped
-  double held_out_accuracy = 0;  ///< on the part of the training set that chose l2 or lr; NaN where given
+  /// On the part of the training set that chose l2 or lr; NaN where they were given.
+  double held_out_accuracy = std::numeric_limits<double>::quiet_NaN();
 };
 
 /// Multinomial logistic regression to convergence.
