@@ -21,6 +21,9 @@ struct BatchNormShape {
 /// give), or one update with the groups' average (split batch norm).
 enum class RunningUpdate { in_order, mean };
 
+// Rounding of a coefficient is an error that all rows share, and the sums over rows that follow (the next layer's
+// statistics, the weights' gradients) add it up. So constants are computed from the factors as they were rounded.
+
 /// The normalisation of one group and channel, y = scale x + shift, and what its gradient needs.
 template <class T>
 struct BatchNormAffine {
@@ -28,8 +31,9 @@ struct BatchNormAffine {
 };
 template <class T>
 KAGAMI_HD BatchNormAffine<T> batch_norm_affine(double mean, double var, double eps, double gamma, double beta) {
-  const double inverse_std = 1 / std::sqrt(var + eps), scale = gamma * inverse_std;
-  return {static_cast<T>(inverse_std), static_cast<T>(scale), static_cast<T>(beta - mean * scale)};
+  const double inverse_std = 1 / std::sqrt(var + eps);
+  const T scale = static_cast<T>(gamma * inverse_std);
+  return {static_cast<T>(inverse_std), scale, static_cast<T>(beta - mean * scale)};
 }
 
 /// A running statistic after a batch that measured `value`.
@@ -41,25 +45,30 @@ KAGAMI_HD inline double batch_norm_unbiased(double var, std::int64_t rows) {
   return var * static_cast<double>(rows) / static_cast<double>(rows - 1);
 }
 
-/// dx = a g + b (x - mean) + c, with g the gradient of y (zero where ReLU cut), sum_g and sum_gx = sum g (x - mean)
-/// over the group's rows. With running statistics mean and variance are constants: b = c = 0.
+/// dx = a g + b (x - mean) + c + rest, with g the gradient of y (zero where ReLU cut); `rest` is what rounding cut off
+/// c.
 template <class T>
 struct BatchNormGradient {
-  T a, b, c;
+  T a, b, c, rest;
 };
+/// sum_g and sum_gx = sum g (x - mean) are over the group's rows; mean is the rounded one, to which `mean_rest` adds up
+/// to the exact one. With running statistics mean and variance are constants: b = c = 0.
 template <class T>
-KAGAMI_HD BatchNormGradient<T> batch_norm_gradient(double gamma, double inverse_std, double sum_g, double sum_gx,
-                                                   std::int64_t rows, bool batch_statistics) {
-  const double a = gamma * inverse_std, n = static_cast<double>(rows);
-  if (!batch_statistics) return {static_cast<T>(a), T(0), T(0)};
-  return {static_cast<T>(a), static_cast<T>(-a * inverse_std * inverse_std * sum_gx / n),
-          static_cast<T>(-a * sum_g / n)};
+KAGAMI_HD BatchNormGradient<T> batch_norm_gradient(double gamma, double inverse_std, double mean_rest, double sum_g,
+                                                   double sum_gx, std::int64_t rows, bool batch_statistics) {
+  const T a = static_cast<T>(gamma * inverse_std);
+  if (!batch_statistics) return {a, T(0), T(0), T(0)};
+  const double n = static_cast<double>(rows);
+  const T b = static_cast<T>(-a * inverse_std * inverse_std * (sum_gx - mean_rest * sum_g) / n);
+  const double exact = -a * sum_g / n - b * mean_rest;
+  const T c = static_cast<T>(exact);
+  return {a, b, c, static_cast<T>(exact - c)};
 }
 
 /// What the op keeps per group and channel; each array is [groups, channels].
 template <class T>
 struct BatchNormSaved {
-  T *mean, *inverse_std, *scale, *shift;
+  T *mean, *mean_rest, *inverse_std, *scale, *shift;  ///< mean_rest: what rounding cut off the mean
 };
 
 /// Parameters, each [channels] or null: gamma 1, beta 0, no running statistics.

@@ -14,8 +14,8 @@ T* data_or_null(const Tensor& t) {
 template <class T>
 BatchNormSaved<T> saved_of(const NormResult& result) {
   T* data = result.saved.data<T>();
-  const std::int64_t size = result.saved.numel() / 4;
-  return {data, data + size, data + 2 * size, data + 3 * size};
+  const std::int64_t size = result.saved.numel() / 5;
+  return {data, data + size, data + 2 * size, data + 3 * size, data + 4 * size};
 }
 
 template <class T>
@@ -50,7 +50,7 @@ BatchNormShape norm_shape(std::string_view op, const Tensor& x, const NormTensor
 
 NormResult normalize(std::string_view op, const BatchNormShape& shape, const Tensor& x, const NormTensors& tensors,
                      const BatchNormOptions& options, const Tensor& residual, bool relu, const Tensor& y) {
-  NormResult result{shape, Tensor::empty({4, shape.groups, shape.channels}, x.dtype(), x.device()), options.training};
+  NormResult result{shape, Tensor::empty({5, shape.groups, shape.channels}, x.dtype(), x.device()), options.training};
   dispatch(op, x, [&](auto device, auto zero) {
     using T = decltype(zero);
     const BatchNormParameters<T> parameters{data_or_null<T>(tensors.gamma), data_or_null<T>(tensors.beta),

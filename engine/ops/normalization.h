@@ -16,7 +16,7 @@ struct NormTensors {
 /// A batch norm whose forward pass is done: what its gradient needs.
 struct NormResult {
   BatchNormShape shape;
-  Tensor saved;  // [4, groups, channels]: mean, inverse std, scale, shift
+  Tensor saved;  // [5, groups, channels]: the fields of BatchNormSaved
   bool batch_statistics;
 };
 

@@ -44,10 +44,28 @@ class Pieces {
   std::int64_t group_rows_, rows_, per_group_, count_;
 };
 
+/// Two quantities per piece and channel: the first in twice the precision, as a value and the rest that it lacks.
+template <class T>
+class PieceSums {
+ public:
+  PieceSums(Cpu device, const BatchNormShape& shape, const Pieces& pieces)
+      : channels_(shape.channels), size_(pieces.count() * channels_), memory_(device.memory, 3 * size_) {}
+  /// [channels] of a piece: array 0 the first's value, 1 its rest, 2 the second.
+  T* of(std::int64_t piece, int array) const { return memory_.data() + array * size_ + piece * channels_; }
+  double first(std::int64_t piece, std::int64_t channel) const {
+    return static_cast<double>(of(piece, 0)[channel]) + static_cast<double>(of(piece, 1)[channel]);
+  }
+  double second(std::int64_t piece, std::int64_t channel) const { return of(piece, 2)[channel]; }
+
+ private:
+  std::int64_t channels_, size_;
+  Scratch<T> memory_;
+};
+
 /// Mean and biased variance of every group and channel, put together from pieces by Chan's formula (Chan, Golub and
 /// LeVeque 1979).
 template <class T>
-void group_moments(const BatchNormShape& shape, const Pieces& pieces, const T* means, const T* squares, double* mean,
+void group_moments(const BatchNormShape& shape, const Pieces& pieces, const PieceSums<T>& sums, double* mean,
                    double* var) {
   const std::int64_t channels = shape.channels;
   for (std::int64_t g = 0; g < shape.groups; ++g)
@@ -55,9 +73,9 @@ void group_moments(const BatchNormShape& shape, const Pieces& pieces, const T* m
       double rows = 0, centre = 0, m2 = 0;
       for (std::int64_t p = g * pieces.per_group(); p < (g + 1) * pieces.per_group(); ++p) {
         const double more = static_cast<double>(pieces.rows(p)), all = rows + more;
-        const double delta = means[p * channels + c] - centre;
+        const double delta = sums.first(p, c) - centre;
         centre += delta * more / all;
-        m2 += squares[p * channels + c] + delta * delta * rows * more / all;
+        m2 += sums.second(p, c) + delta * delta * rows * more / all;
         rows = all;
       }
       mean[g * channels + c] = centre;
@@ -96,19 +114,10 @@ void save_channel(const BatchNormParameters<T>& parameters, std::int64_t channel
   const double beta = parameters.beta ? parameters.beta[channel] : 0;
   const BatchNormAffine<T> affine = batch_norm_affine<T>(mean, var, eps, gamma, beta);
   saved.mean[at] = static_cast<T>(mean);
+  saved.mean_rest[at] = static_cast<T>(mean - saved.mean[at]);
   saved.inverse_std[at] = affine.inverse_std;
   saved.scale[at] = affine.scale;
   saved.shift[at] = affine.shift;
-}
-
-/// The sum over pieces of one group, in order.
-template <class T>
-double group_sum(const BatchNormShape& shape, const Pieces& pieces, const T* sums, std::int64_t group,
-                 std::int64_t channel) {
-  double total = 0;
-  for (std::int64_t p = group * pieces.per_group(); p < (group + 1) * pieces.per_group(); ++p)
-    total += sums[p * shape.channels + channel];
-  return total;
 }
 
 template <class T>
@@ -117,23 +126,29 @@ void write(const GradientMemory<T>& memory, std::int64_t at, double value) {
   memory.data[at] = static_cast<T>(memory.accumulate == Accumulate::yes ? memory.data[at] + value : value);
 }
 
-/// Gradients of gamma and beta, and the three coefficients [groups, channels] of dx.
+/// Gradients of gamma and beta, and the four coefficients [groups, channels] of dx.
 template <class T>
 void finish_sums(const BatchNormShape& shape, const Pieces& pieces, const T* gamma, const BatchNormSaved<T>& saved,
-                 const BatchNormBackward<T>& gradient, const T* sums, const T* products, T* coefficients) {
+                 const BatchNormBackward<T>& gradient, const PieceSums<T>& sums, T* coefficients) {
   const std::int64_t channels = shape.channels, size = shape.groups * channels;
   for (std::int64_t c = 0; c < channels; ++c) {
     double dgamma = 0, dbeta = 0;
     for (std::int64_t g = 0; g < shape.groups; ++g) {
       const std::int64_t at = g * channels + c;
       const double inverse_std = saved.inverse_std[at];
-      const double sum_g = group_sum(shape, pieces, sums, g, c), sum_gx = group_sum(shape, pieces, products, g, c);
-      const BatchNormGradient<T> k = batch_norm_gradient<T>(gamma ? gamma[c] : 1, inverse_std, sum_g, sum_gx,
-                                                            shape.group_rows(), gradient.batch_statistics);
+      double sum_g = 0, sum_gx = 0;
+      for (std::int64_t p = g * pieces.per_group(); p < (g + 1) * pieces.per_group(); ++p) {
+        sum_g += sums.first(p, c);
+        sum_gx += sums.second(p, c);
+      }
+      const BatchNormGradient<T> k =
+          batch_norm_gradient<T>(gamma ? gamma[c] : 1, inverse_std, saved.mean_rest[at], sum_g, sum_gx,
+                                 shape.group_rows(), gradient.batch_statistics);
       coefficients[at] = k.a;
       coefficients[size + at] = k.b;
       coefficients[2 * size + at] = k.c;
-      dgamma += sum_gx * inverse_std;
+      coefficients[3 * size + at] = k.rest;
+      dgamma += (sum_gx - saved.mean_rest[at] * sum_g) * inverse_std;
       dbeta += sum_g;
     }
     write(gradient.dgamma, c, dgamma);
@@ -156,15 +171,14 @@ void batch_norm_measure(Cpu device, const BatchNormShape& shape, const T* x, con
                         double eps, double momentum, RunningUpdate update, const BatchNormSaved<T>& saved) {
   const Pieces pieces(shape);
   const std::size_t channels = static_cast<std::size_t>(shape.channels);
-  const Scratch<T> means(device.memory, static_cast<std::size_t>(pieces.count()) * channels);
-  const Scratch<T> squares(device.memory, means.size());
+  const PieceSums<T> sums(device, shape, pieces);
   pieces.for_each([&](std::int64_t p) {
-    kernels<T>().moments(x + pieces.first(p) * shape.channels, pieces.rows(p), shape.channels,
-                         means.data() + p * shape.channels, squares.data() + p * shape.channels);
+    kernels<T>().moments(x + pieces.first(p) * shape.channels, pieces.rows(p), shape.channels, sums.of(p, 0),
+                         sums.of(p, 1), sums.of(p, 2));
   });
   const Scratch<double> mean(device.memory, static_cast<std::size_t>(shape.groups) * channels);
   const Scratch<double> var(device.memory, mean.size());
-  group_moments(shape, pieces, means.data(), squares.data(), mean.data(), var.data());
+  group_moments(shape, pieces, sums, mean.data(), var.data());
   for (std::int64_t g = 0, at = 0; g < shape.groups; ++g)
     for (std::int64_t c = 0; c < shape.channels; ++c, ++at)
       save_channel(parameters, c, mean.data()[at], var.data()[at], eps, saved, at);
@@ -198,15 +212,13 @@ void batch_norm_backward(Cpu device, const BatchNormShape& shape, const T* gamma
                              : gradient.y   ? cpu::ReluMask::from_output
                                             : cpu::ReluMask::from_input;
   const std::size_t channels = static_cast<std::size_t>(shape.channels);
-  const Scratch<T> sums(device.memory, static_cast<std::size_t>(pieces.count()) * channels);
-  const Scratch<T> products(device.memory, sums.size());
+  const PieceSums<T> sums(device, shape, pieces);
   auto piece = [&](std::int64_t p) { return piece_of(shape, pieces, p, saved, gradient.dy, gradient.x, gradient.y); };
-  pieces.for_each([&](std::int64_t p) {
-    kernels<T>().reduce(piece(p), mask, sums.data() + p * shape.channels, products.data() + p * shape.channels);
-  });
+  pieces.for_each(
+      [&](std::int64_t p) { kernels<T>().reduce(piece(p), mask, sums.of(p, 0), sums.of(p, 1), sums.of(p, 2)); });
   const std::size_t size = static_cast<std::size_t>(shape.groups) * channels;
-  const Scratch<T> coefficients(device.memory, 3 * size);
-  finish_sums(shape, pieces, gamma, saved, gradient, sums.data(), products.data(), coefficients.data());
+  const Scratch<T> coefficients(device.memory, 4 * size);
+  finish_sums(shape, pieces, gamma, saved, gradient, sums, coefficients.data());
   if (!gradient.dx.data && !gradient.dresidual.data) return;
   pieces.for_each([&](std::int64_t p) {
     const std::int64_t at = pieces.first(p) * shape.channels;
@@ -214,7 +226,8 @@ void batch_norm_backward(Cpu device, const BatchNormShape& shape, const T* gamma
     auto from = [&](const GradientMemory<T>& memory) {
       return GradientMemory<T>{memory.data ? memory.data + at : nullptr, memory.accumulate};
     };
-    kernels<T>().gradient(piece(p), mask, k, k + size, k + 2 * size, from(gradient.dx), from(gradient.dresidual));
+    kernels<T>().gradient(piece(p), mask, {k, k + size, k + 2 * size, k + 3 * size}, from(gradient.dx),
+                          from(gradient.dresidual));
   });
 }
 

@@ -16,15 +16,21 @@ struct BatchNormPiece {
   const T *mean, *scale, *shift;
 };
 
+/// A group's BatchNormGradient, by channel.
+template <class T>
+struct BatchNormCoefficients {
+  const T *a, *b, *c, *rest;
+};
+
 template <class T>
 struct BatchNormKernels {
-  /// mean and m2 = sum (x - mean)^2 of the piece, in two passes, the second of which also corrects the first's mean.
-  void (*moments)(const T* x, std::int64_t rows, int channels, T* mean, T* m2);
+  /// mean + mean_rest and m2 = sum (x - mean)^2 of the piece, in two passes.
+  void (*moments)(const T* x, std::int64_t rows, int channels, T* mean, T* mean_rest, T* m2);
   void (*apply)(const BatchNormPiece<T>& piece, const T* residual, bool relu, T* y);
-  /// sum g and sum g (x - mean).
-  void (*reduce)(const BatchNormPiece<T>& piece, ReluMask mask, T* sum_g, T* sum_gx);
-  /// dx = a g + b (x - mean) + c, and g itself for the residual.
-  void (*gradient)(const BatchNormPiece<T>& piece, ReluMask mask, const T* a, const T* b, const T* c,
+  /// sum g = sum_g + sum_g_rest, and sum g (x - mean).
+  void (*reduce)(const BatchNormPiece<T>& piece, ReluMask mask, T* sum_g, T* sum_g_rest, T* sum_gx);
+  /// dx (see BatchNormGradient), and g itself for the residual.
+  void (*gradient)(const BatchNormPiece<T>& piece, ReluMask mask, const BatchNormCoefficients<T>& coefficients,
                    GradientMemory<T> dx, GradientMemory<T> dresidual);
 };
 

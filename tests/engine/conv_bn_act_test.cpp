@@ -96,7 +96,7 @@ TEST(ConvBnAct, KeepsOnlyWhatItsGradientNeeds) {
   const auto live = [&] { return memory.stats().live_by_use[static_cast<int>(MemoryUse::activations)]; };
   const std::size_t before = live();
   const Tensor y = fused(form, inputs, {}, {});
-  // The convolution's output, y, and four statistics of four channels; the arena rounds blocks up.
+  // The convolution's output, y, and five statistics of four channels; the arena rounds blocks up.
   EXPECT_LE(live() - before, 2 * y.bytes() + 1024);
   const NoGrad no_grad;
   const std::size_t inference = live();

@@ -99,8 +99,8 @@ Results run(const Case& t, const Inputs& in, bool in_place) {
   std::vector<T> x = as<T>(in.x), residual = as<T>(in.residual), dy = as<T>(in.dy), gamma = as<T>(in.gamma);
   std::vector<T> beta = as<T>(in.beta), running_mean = as<T>(in.running_mean), running_var = as<T>(in.running_var);
   const std::size_t size = static_cast<std::size_t>(t.groups) * gamma.size();
-  std::vector<T> saved(4 * size), y(x.size()), dx(x.size()), dresidual(x.size());
-  const BatchNormSaved<T> parts{saved.data(), &saved[size], &saved[2 * size], &saved[3 * size]};
+  std::vector<T> saved(5 * size), y(x.size()), dx(x.size()), dresidual(x.size());
+  const BatchNormSaved<T> parts{saved.data(), &saved[size], &saved[2 * size], &saved[3 * size], &saved[4 * size]};
   batch_norm_measure<T>(device, shape, x.data(), {gamma.data(), beta.data(), running_mean.data(), running_var.data()},
                         eps, momentum, RunningUpdate::in_order, parts);
   batch_norm_apply(device, shape, x.data(), parts, t.residual ? residual.data() : nullptr, t.relu, y.data());
@@ -113,7 +113,7 @@ Results run(const Case& t, const Inputs& in, bool in_place) {
   batch_norm_backward(device, shape, gamma.data(), parts, gradient);
   for (T& v : dgamma) v -= 1;
   return {doubles(std::vector<T>(saved.begin(), saved.begin() + static_cast<std::ptrdiff_t>(size))),
-          doubles(std::vector<T>(&saved[size], &saved[2 * size])),
+          doubles(std::vector<T>(&saved[2 * size], &saved[3 * size])),
           doubles(y),
           doubles(running_mean),
           doubles(running_var),
@@ -193,10 +193,11 @@ TEST(BatchNorm, VarianceSurvivesALargeMean) {
   for (std::int64_t r = 0; r < rows; ++r) var += std::pow(x[static_cast<std::size_t>(r * channels)] - mean, 2) / rows;
   for_each_isa([&] {
     Arena arena;
-    std::vector<float> saved(4 * channels);
-    batch_norm_measure<float>(Cpu{&arena}, {rows, channels}, shifted.data(), {}, 0, momentum, RunningUpdate::in_order,
-                              {saved.data(), &saved[channels], &saved[2 * channels], &saved[3 * channels]});
-    const double got = 1 / std::pow(static_cast<double>(saved[channels]), 2);
+    std::vector<float> saved(5 * channels);
+    batch_norm_measure<float>(
+        Cpu{&arena}, {rows, channels}, shifted.data(), {}, 0, momentum, RunningUpdate::in_order,
+        {saved.data(), &saved[channels], &saved[2 * channels], &saved[3 * channels], &saved[4 * channels]});
+    const double got = 1 / std::pow(static_cast<double>(saved[2 * channels]), 2);
     EXPECT_TRUE(std::abs(got / var - 1) <= 1e-5) << got << " against " << var;
   });
 }
@@ -205,15 +206,15 @@ TEST(BatchNorm, MeanUpdateAveragesTheGroups) {
   const Case t{12, 5, 3, false, false};
   const Inputs in(t);
   Arena arena;
-  std::vector<double> x = in.x, running_mean = in.running_mean, running_var = in.running_var, saved(4 * 15);
+  std::vector<double> x = in.x, running_mean = in.running_mean, running_var = in.running_var, saved(5 * 15);
   batch_norm_measure<double>(Cpu{&arena}, {12, 5, 3}, x.data(),
                              {nullptr, nullptr, running_mean.data(), running_var.data()}, eps, momentum,
-                             RunningUpdate::mean, {saved.data(), &saved[15], &saved[30], &saved[45]});
+                             RunningUpdate::mean, {saved.data(), &saved[15], &saved[30], &saved[45], &saved[60]});
   for (std::size_t c = 0; c < 5; ++c) {
     double mean = 0, var = 0;
     for (std::size_t g = 0; g < 3; ++g) {
       mean += saved[g * 5 + c] / 3;
-      var += (1 / std::pow(saved[15 + g * 5 + c], 2) - eps) * 4 / 3 / 3;  // unbiased: 4 rows a group
+      var += (1 / std::pow(saved[30 + g * 5 + c], 2) - eps) * 4 / 3 / 3;  // unbiased: 4 rows a group
     }
     EXPECT_NEAR(running_mean[c], 0.9 * in.running_mean[c] + 0.1 * mean, 1e-12);
     EXPECT_NEAR(running_var[c], 0.9 * in.running_var[c] + 0.1 * var, 1e-12);
@@ -225,8 +226,9 @@ TEST(BatchNorm, ReluKeepsNaN) {
   for_each_isa([&] {
     std::vector<float> x(3 * 17, 1.0F), ones(17, 1.0F), zeros(17, 0.0F), y(x.size());
     x[20] = x[16] = std::nanf("");
-    batch_norm_apply<float>(Cpu{&arena}, {3, 17}, x.data(), {zeros.data(), ones.data(), ones.data(), zeros.data()},
-                            nullptr, true, y.data());
+    batch_norm_apply<float>(Cpu{&arena}, {3, 17}, x.data(),
+                            {zeros.data(), zeros.data(), ones.data(), ones.data(), zeros.data()}, nullptr, true,
+                            y.data());
     EXPECT_TRUE(std::isnan(y[20]) && std::isnan(y[16]));
     EXPECT_EQ(y[0], 1.0F);
   });

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <memory>
 
+#include "kernels/cpu/conv_algorithm.h"
 #include "models/registry.h"
 #include "tests/models/reference_case.h"
 #include "tests/op_case.h"
@@ -14,6 +15,7 @@ namespace {
 
 using test::reference_errors;
 using test::ReferenceErrors;
+using test::torch_f32_error;
 
 /// "resnet18_cifar-s2": the architecture and the stem.
 test::MakeNetwork maker(const std::string& name) {
@@ -25,7 +27,10 @@ test::MakeNetwork maker(const std::string& name) {
   };
 }
 
-class ResNetReference : public testing::TestWithParam<const char*> {};
+class ResNetReference : public testing::TestWithParam<const char*> {
+ protected:
+  ~ResNetReference() override { cpu::set_conv_algorithm("auto"); }
+};
 
 TEST_P(ResNetReference, IsPyTorchsInDouble) {
   const ReferenceErrors errors = reference_errors(GetParam(), maker(GetParam()), DType::f64);
@@ -33,6 +38,24 @@ TEST_P(ResNetReference, IsPyTorchsInDouble) {
   EXPECT_TRUE(errors.h <= 1e-8) << errors.h;
   EXPECT_TRUE(errors.eval_h <= 1e-8) << errors.eval_h;
   EXPECT_TRUE(errors.worst <= 1e-8) << errors.worst_name << ": " << errors.worst;
+}
+
+TEST_P(ResNetReference, FloatIsAsNearAsPyTorchs) {
+  const std::string name = GetParam();
+  for (const auto& [algorithm, factor] : {std::pair{"direct", 2.0}, std::pair{"auto", 3.0}}) {
+    cpu::set_conv_algorithm(algorithm);
+    const ReferenceErrors ours = reference_errors(name, maker(name), DType::f32);
+    const auto expect_near = [&](const char* what, double error) {
+      const double torch = torch_f32_error(name, what);
+      RecordProperty(std::string(algorithm) + '.' + what, text(error / torch));
+      EXPECT_TRUE(error <= factor * torch)
+          << algorithm << ' ' << what << ": " << error << ", PyTorch's own error is " << torch;
+    };
+    expect_near("h", ours.h);
+    expect_near("eval.h", ours.eval_h);
+    expect_near("gradient_by_probes", ours.gradient);
+    expect_near("running", ours.running);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Networks, ResNetReference,

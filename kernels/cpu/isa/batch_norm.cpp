@@ -98,8 +98,19 @@ KAGAMI_INLINE Tile<V, count> fold(const Tile<V, count> (&sums)[unroll]) {
   return total;
 }
 
+/// Kahan's sum: sum + rest is as if added in twice the precision. Rests have the sign of what is missing.
+template <class V, int count>
+KAGAMI_INLINE void add_exactly(Tile<V, count>& sum, Tile<V, count>& rest, const Tile<V, count>& more) {
+#pragma GCC unroll 4
+  for (int i = 0; i < count; ++i) {
+    const V value = more.v[i] + rest.v[i], total = sum.v[i] + value;
+    rest.v[i] = value - (total - sum.v[i]);
+    sum.v[i] = total;
+  }
+}
+
 template <class T>
-void moments(const T* x, std::int64_t rows, int channels, T* mean, T* m2) {
+void moments(const T* x, std::int64_t rows, int channels, T* mean, T* mean_rest, T* m2) {
   for_tiles<T>(channels, [&]<class V, int count, int unroll>(int c) {
     using Values = Tile<V, count>;
     Values sums[unroll] = {};
@@ -118,7 +129,8 @@ void moments(const T* x, std::int64_t rows, int channels, T* mean, T* m2) {
       squares[u] = Values::of([&](int i) { return squares[u].v[i] + d.v[i] * d.v[i]; });
     });
     const Values rest = fold<V, count, unroll>(rests), square = fold<V, count, unroll>(squares);
-    Values::of([&](int i) { return centre.v[i] + rest.v[i] * share; }).to(mean + c);
+    centre.to(mean + c);
+    Values::of([&](int i) { return rest.v[i] * share; }).to(mean_rest + c);
     Values::of([&](int i) { return square.v[i] - rest.v[i] * rest.v[i] * share; }).to(m2 + c);
   });
 }
@@ -172,34 +184,40 @@ KAGAMI_INLINE Tile<V, count> masked(const BatchNormPiece<T>& piece, std::int64_t
 }
 
 template <class T, ReluMask mask>
-KAGAMI_INLINE void reduce_as(const BatchNormPiece<T>& piece, T* sum_g, T* sum_gx) {
+KAGAMI_INLINE void reduce_as(const BatchNormPiece<T>& piece, T* sum_g, T* sum_g_rest, T* sum_gx) {
   const std::int64_t channels = piece.channels;
   for_tiles<T>(piece.channels, [&]<class V, int count, int unroll>(int c) {
     using Values = Tile<V, count>;
     const Values mean = Values::from(piece.mean + c);
     const Values scale = Values::from(piece.scale + c), shift = Values::from(piece.shift + c);
-    Values sums[unroll] = {}, products[unroll] = {};
+    Values sums[unroll] = {}, rests[unroll] = {}, products[unroll] = {};
     for_rows<unroll>(piece.rows, [&](std::int64_t r, int u) {
       const std::int64_t at = r * channels + c;
       const Values x = Values::from(piece.x + at);
       const Values g = masked<mask>(piece, at, x, scale, shift);
-      sums[u] = Values::of([&](int i) { return sums[u].v[i] + g.v[i]; });
+      add_exactly(sums[u], rests[u], g);
       products[u] = Values::of([&](int i) { return products[u].v[i] + g.v[i] * (x.v[i] - mean.v[i]); });
     });
-    fold<V, count, unroll>(sums).to(sum_g + c);
+#pragma GCC unroll 4
+    for (int u = 1; u < unroll; ++u) {
+      add_exactly(sums[0], rests[0], sums[u]);
+      rests[0] = Values::of([&](int i) { return rests[0].v[i] + rests[u].v[i]; });
+    }
+    sums[0].to(sum_g + c);
+    rests[0].to(sum_g_rest + c);
     fold<V, count, unroll>(products).to(sum_gx + c);
   });
 }
 
 template <class T>
-void reduce(const BatchNormPiece<T>& piece, ReluMask mask, T* sum_g, T* sum_gx) {
+void reduce(const BatchNormPiece<T>& piece, ReluMask mask, T* sum_g, T* sum_g_rest, T* sum_gx) {
   switch (mask) {
     case ReluMask::none:
-      return reduce_as<T, ReluMask::none>(piece, sum_g, sum_gx);
+      return reduce_as<T, ReluMask::none>(piece, sum_g, sum_g_rest, sum_gx);
     case ReluMask::from_output:
-      return reduce_as<T, ReluMask::from_output>(piece, sum_g, sum_gx);
+      return reduce_as<T, ReluMask::from_output>(piece, sum_g, sum_g_rest, sum_gx);
     case ReluMask::from_input:
-      return reduce_as<T, ReluMask::from_input>(piece, sum_g, sum_gx);
+      return reduce_as<T, ReluMask::from_input>(piece, sum_g, sum_g_rest, sum_gx);
   }
 }
 
@@ -211,36 +229,32 @@ KAGAMI_INLINE void write(const GradientMemory<T>& memory, std::int64_t at, const
   Values::of([&](int i) { return before.v[i] + value.v[i]; }).to(memory.data + at);
 }
 
-template <class T>
-struct Coefficients {
-  const T *a, *b, *c;
-};
-
 template <class T, ReluMask mask>
-KAGAMI_INLINE void gradient_as(const BatchNormPiece<T>& piece, const Coefficients<T>& k, const GradientMemory<T>& dx,
-                               const GradientMemory<T>& dresidual) {
+KAGAMI_INLINE void gradient_as(const BatchNormPiece<T>& piece, const BatchNormCoefficients<T>& k,
+                               const GradientMemory<T>& dx, const GradientMemory<T>& dresidual) {
   const std::int64_t channels = piece.channels;
-  for_cached_tiles<T>(
-      piece.rows, piece.channels, [&]<class V, int count, int unroll>(std::int64_t row, std::int64_t rows, int c) {
-        using Values = Tile<V, count>;
-        const Values mean = Values::from(piece.mean + c), scale = Values::from(piece.scale + c);
-        const Values shift = Values::from(piece.shift + c), a = Values::from(k.a + c);
-        const Values b = Values::from(k.b + c), constant = Values::from(k.c + c);
-        for (std::int64_t at = row * channels + c, r = 0; r < rows; ++r, at += channels) {
-          const Values x = Values::from(piece.x + at);
-          const Values g = masked<mask>(piece, at, x, scale, shift);
-          if (dresidual.data) write(dresidual, at, g);
-          if (!dx.data) continue;
-          write(dx, at,
-                Values::of([&](int i) { return a.v[i] * g.v[i] + (b.v[i] * (x.v[i] - mean.v[i]) + constant.v[i]); }));
-        }
-      });
+  for_cached_tiles<T>(piece.rows, piece.channels,
+                      [&]<class V, int count, int unroll>(std::int64_t row, std::int64_t rows, int c) {
+                        using Values = Tile<V, count>;
+                        const Values mean = Values::from(piece.mean + c), scale = Values::from(piece.scale + c);
+                        const Values shift = Values::from(piece.shift + c), a = Values::from(k.a + c);
+                        const Values b = Values::from(k.b + c), constant = Values::from(k.c + c);
+                        const Values rest = Values::from(k.rest + c);
+                        for (std::int64_t at = row * channels + c, r = 0; r < rows; ++r, at += channels) {
+                          const Values x = Values::from(piece.x + at);
+                          const Values g = masked<mask>(piece, at, x, scale, shift);
+                          if (dresidual.data) write(dresidual, at, g);
+                          if (!dx.data) continue;
+                          write(dx, at, Values::of([&](int i) {
+                                  return a.v[i] * g.v[i] + (b.v[i] * (x.v[i] - mean.v[i]) + rest.v[i] + constant.v[i]);
+                                }));
+                        }
+                      });
 }
 
 template <class T>
-void gradient(const BatchNormPiece<T>& piece, ReluMask mask, const T* a, const T* b, const T* c, GradientMemory<T> dx,
+void gradient(const BatchNormPiece<T>& piece, ReluMask mask, const BatchNormCoefficients<T>& k, GradientMemory<T> dx,
               GradientMemory<T> dresidual) {
-  const Coefficients<T> k{a, b, c};
   switch (mask) {
     case ReluMask::none:
       return gradient_as<T, ReluMask::none>(piece, k, dx, dresidual);

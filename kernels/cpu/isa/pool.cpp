@@ -21,12 +21,17 @@ void add_where(const T* __restrict dy, const std::uint8_t* __restrict winner, st
   for (int i = 0; i < count; ++i) dx[i] += winner[i] == tap ? dy[i] : T(0);
 }
 
+/// Sums in double: the mean of many pixels is as exact as one value.
 template <class T>
 void sum_rows(const T* __restrict x, int rows, int count, T scale, T* __restrict y) {
-  for (int i = 0; i < count; ++i) y[i] = 0;
-  for (std::int64_t r = 0; r < rows; ++r)
-    for (int i = 0; i < count; ++i) y[i] += x[r * count + i];
-  for (int i = 0; i < count; ++i) y[i] *= scale;
+  constexpr int block = 32;
+  for (int first = 0; first < count; first += block) {
+    const int size = count - first < block ? count - first : block;
+    double sums[block] = {};
+    for (std::int64_t r = 0; r < rows; ++r)
+      for (int i = 0; i < size; ++i) sums[i] += x[r * count + first + i];
+    for (int i = 0; i < size; ++i) y[first + i] = static_cast<T>(sums[i] * scale);
+  }
 }
 
 template <class T>
