@@ -8,7 +8,6 @@
 #include "apps/support/common_options.h"
 #include "apps/support/data_source.h"
 #include "apps/support/text.h"
-#include "engine/data/pack.h"
 #include "engine/data/png.h"
 #include "engine/device.h"
 #include "engine/error.h"
@@ -36,8 +35,7 @@ int pack(const Arguments& arguments) {
   if (!options.parse(arguments, std::cout)) return 0;
   check(std::filesystem::path(out).extension() == ".safetensors", "--out: '", out, "' must end in .safetensors");
   compute.apply();
-  const Dataset data = source.open();
-  write_pack(data, out);
+  const Dataset data = source.pack(out);
   std::cout << out << ": " << data.train.size() << " training and " << data.test.size() << " test images, "
             << (data.train.labelled() ? text(data.class_names.size(), " classes, ") : std::string("no labels, "))
             << bytes_text(static_cast<double>(std::filesystem::file_size(out))) << '\n';

@@ -4,6 +4,7 @@
 
 #include <cstdio>
 
+#include "engine/data/pack.h"
 #include "engine/error.h"
 
 namespace kagami::apps {
@@ -16,6 +17,13 @@ void show_reading(std::int64_t done, std::int64_t total) {
   std::fprintf(stderr, "\rreading image %lld of %lld\033[K", static_cast<long long>(done),
                static_cast<long long>(total));
   if (done >= total) std::fputs("\r\033[K", stderr);
+}
+
+void tell(const Dataset& set) {
+  for (const std::string& note : set.notes) std::fprintf(stderr, "kagami: %s\n", note.c_str());
+  if (!set.skipped.empty())
+    std::fprintf(stderr, "kagami: %zu unreadable files were passed over:\n", set.skipped.size());
+  for (const std::string& file : set.skipped) std::fprintf(stderr, "  %s\n", file.c_str());
 }
 
 }  // namespace
@@ -49,20 +57,32 @@ ImageSet subset(const ImageSet& set, std::int64_t count) {
   return count == 0 || count >= set.size() ? set : random_subset(set, count, subset_seed);
 }
 
-Dataset DataSource::open() const {
+DataOptions DataSource::options() const {
   check(!data.empty(), "--data is missing: give a folder, a packed file, or `procedural`");
   DataOptions wanted;
   wanted.val_fraction = val_fraction;
   wanted.max_side = max_side;
   wanted.skip_unreadable = skip_unreadable;
   wanted.progress = show_reading;
-  Dataset set = open_data(data, wanted);
-  for (const std::string& note : set.notes) std::fprintf(stderr, "kagami: %s\n", note.c_str());
-  if (!set.skipped.empty())
-    std::fprintf(stderr, "kagami: %zu unreadable files were passed over:\n", set.skipped.size());
-  for (const std::string& file : set.skipped) std::fprintf(stderr, "  %s\n", file.c_str());
+  return wanted;
+}
+
+Dataset DataSource::open() const {
+  Dataset set = open_data(data, options());
+  tell(set);
   set.train = subset(set.train, train_images);
   set.test = subset(set.test, test_images);
+  return set;
+}
+
+Dataset DataSource::pack(const std::filesystem::path& file) const {
+  if (train_images == 0 && test_images == 0) {
+    Dataset set = pack_data(data, file, options());
+    tell(set);
+    return set;
+  }
+  Dataset set = open();
+  write_pack(set, file);
   return set;
 }
 

@@ -20,6 +20,11 @@ struct DataSource {
   void inherit(const DataSource& run);
   /// Reads the images; shows progress and says what was left out, on standard error.
   Dataset open() const;
+  /// The same as a packed file; a folder passes through image after image. Returns what was packed.
+  Dataset pack(const std::filesystem::path& file) const;
+
+ private:
+  DataOptions options() const;
 };
 
 /// At most `count` images (0: all): balanced over classes, the same ones in every run.
