@@ -174,7 +174,9 @@ int train(const Call& call, const Dataset& data, const std::string& config, RunF
                       ", saved. Go on with: kagami pretrain --resume --out ", call.out));
     return 128 + interruption();
   }
-  reporter.say(text("Done: ", call.out, ". Next: kagami evaluate --run ", call.out));
+  const bool measurable = data.train.labelled() && data.test.size() > 0;
+  reporter.say(text("Done: ", call.out, ". Next: kagami ", measurable ? "evaluate" : "embed", " --run ", call.out,
+                    measurable ? "" : " --out features.npy"));
   return 0;
 }
 
