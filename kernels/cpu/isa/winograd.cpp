@@ -15,10 +15,12 @@
 namespace kagami::cpu::KAGAMI_ISA {
 namespace {
 
-constexpr int in_chunk_most = 128;  // input channels at a time: a panel of weights and the rows of a tile stay in L1
-constexpr std::ptrdiff_t block_bytes = 700 << 10;  // for V, and again for Q, where blocks are the items
-constexpr int fewest_patches = 56;                 // in a block: with fewer the product waits for weights
-constexpr int most_patches = 112;
+// Sizes of blocks, for caches of 1 MiB and more a core.
+constexpr int in_chunk_most = 128;                 // input channels at a time: a panel and a tile's rows stay in L1
+constexpr std::ptrdiff_t block_bytes = 400 << 10;  // for V, and again for Q, where blocks are the items
+constexpr int fewest_patches = 42;                 // in a block: with fewer the product waits for weights
+constexpr int most_patches = 56;
+constexpr int deep_patches = 112;                    // fewer patches than that in all go the deep way
 constexpr std::ptrdiff_t large_weights = 4 << 20;    // bytes of transformed weights
 constexpr std::ptrdiff_t deep_q_bytes = 1300 << 10;  // for Q of an item that is a chunk of output channels
 
@@ -64,7 +66,7 @@ class Convolution {
 Convolution::Convolution(const WinogradConv& conv) : conv(conv), grid(conv.n, conv.out_h, conv.out_w) {
   const int patches = grid.count(), deep_most = static_cast<int>(deep_q_bytes / (frequencies * 64 * 4));
   const std::ptrdiff_t weight_bytes = std::ptrdiff_t{4} * frequencies * conv.in_c * conv.out_c;
-  deep = patches < 2 * fewest_patches || (weight_bytes > large_weights && patches <= 2 * deep_most);
+  deep = patches < deep_patches || (weight_bytes > large_weights && patches <= 2 * deep_most);
   const int fitting = static_cast<int>(block_bytes / (4 * frequencies * conv.in_c));
   per_block = deep ? deep_most : smaller(larger(fitting, fewest_patches), most_patches);
   per_block = divide_up(patches, divide_up(patches, per_block));
@@ -97,7 +99,8 @@ void Convolution::transform_inputs(int block, int group, float* v, const float* 
     for (int c = 0; c < conv.in_c; c += lanes, to += count * lanes) {
       FrequencyWalk walk(to, v_step);
       transform_2d<winograd_in, winograd_in>(
-          transform_input, [&](int j) { return load_and_prefetch(pixels[j] + c, ahead * conv.in_c); }, [&](int, Float a) { store(walk.next(), a); });
+          transform_input, [&](int j) { return load_and_prefetch(pixels[j] + c, ahead * conv.in_c); },
+          [&](int, Float a) { store(walk.next(), a); });
     }
   }
 }

@@ -15,7 +15,7 @@ void winograd_weight_gradient(const WinogradWeightGradient& gradient, float* scr
 namespace {
 
 constexpr int chunk_most = 64;         // channels, of c and of k
-constexpr int patches_at_a_time = 32;  // transformed together
+constexpr int patches_at_a_time = 48;  // transformed together
 constexpr int least_in_share = 256;    // patches
 constexpr int enough_items = 16;
 
