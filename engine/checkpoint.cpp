@@ -14,9 +14,9 @@ Checkpoint read(const fs::path& file, Device device) {
   return {read_tensors(stored, device), stored.metadata()};
 }
 
-/// Gives the current checkpoint a second name before it is replaced: there is no moment without one.
+/// Gives the current checkpoint the previous one's name too: there is no moment without a current one.
 void keep_as_previous(const fs::path& folder) {
-  const fs::path current = checkpoint_path(folder), link = folder / "checkpoint.previous.tmp";
+  const fs::path current = checkpoint_path(folder), link = folder / ".checkpoint.previous.tmp";
   if (!fs::exists(current)) return;
   fs::remove(link);
   std::error_code no_link;
@@ -41,8 +41,10 @@ fs::path checkpoint_path(const fs::path& folder) { return folder / "checkpoint.s
 fs::path previous_checkpoint_path(const fs::path& folder) { return folder / "checkpoint.previous.safetensors"; }
 
 void save_checkpoint(const fs::path& folder, const std::vector<NamedTensor>& tensors, const Metadata& metadata) {
+  const fs::path next = folder / "checkpoint.next.safetensors";
+  write_tensors(next, tensors, metadata);  // where this fails, both older ones are still there
   keep_as_previous(folder);
-  write_tensors(checkpoint_path(folder), tensors, metadata);
+  fs::rename(next, checkpoint_path(folder));
 }
 
 const Tensor* Checkpoint::find(std::string_view name) const {

@@ -57,6 +57,15 @@ TEST_F(CheckpointTest, KeepsThePreviousOne) {
   EXPECT_EQ(load_checkpoint(folder, Device::cpu()).find("v"), nullptr);
 }
 
+TEST_F(CheckpointTest, AFailedWriteLosesNothing) {
+  save(1);
+  save(2);
+  fs::create_directories(folder / "checkpoint.next.safetensors");  // cannot be written
+  EXPECT_ANY_THROW(save(3));
+  EXPECT_EQ(value(), 2);
+  EXPECT_EQ(value(true), 1);
+}
+
 TEST_F(CheckpointTest, ADamagedOneIsRefusedAndThePreviousOffered) {
   save(1);
   save(2);
