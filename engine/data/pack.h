@@ -1,8 +1,8 @@
 #pragma once
 // Packed sets: both splits of a data set in one safetensors file, read by mapping it.
 //   {train,test}.pixels U8 [bytes], with zeros behind the last image; .offsets I64 [n]; .heights, .widths I32 [n];
-//   .labels I32 [n] (absent: unlabelled); .sources U8: the names, each followed by a zero byte. Metadata:
-//   kagami.format, kagami.name, kagami.classes (JSON).
+//   .labels I32 [n] (absent: unlabelled); .sources U8: the names, each followed by a zero byte, and more zeros.
+//   Metadata: kagami.format, kagami.name, kagami.classes (JSON).
 #include <cstdint>
 #include <filesystem>
 #include <span>
