@@ -11,6 +11,28 @@ namespace kagami::cpu::KAGAMI_ISA {
 
 constexpr std::ptrdiff_t band_bytes = 192 << 10;
 
+/// Addresses of rows that lie `step` apart, as an odd multiple of it times a power of two: seven registers serve
+/// fourteen rows. The empty asm keeps the compiler from computing (and spilling) one for each row in front of the loop.
+class RowSteps {
+ public:
+  KAGAMI_INLINE explicit RowSteps(std::ptrdiff_t step) {
+#pragma GCC unroll 7
+    for (int i = 0; i < 7; ++i) odd_[i] = (2 * i + 1) * step;
+  }
+  KAGAMI_INLINE void keep() {
+    asm("" : "+r"(odd_[0]), "+r"(odd_[1]), "+r"(odd_[2]));
+    if constexpr (tile_rows > 7) asm("" : "+r"(odd_[3]), "+r"(odd_[4]), "+r"(odd_[5]), "+r"(odd_[6]));
+  }
+  KAGAMI_INLINE const float* row(const float* first, int i) const {
+    if (i == 0) return first;
+    const int shift = __builtin_ctz(i);
+    return first + (odd_[i >> (shift + 1)] << shift);
+  }
+
+ private:
+  std::ptrdiff_t odd_[7];
+};
+
 /// c[row][vector] = (add ? c : 0) + sum over `runs` runs of `length` values of a[row] b[vector]: rows of A lie a_step
 /// apart and runs run_step, b is [runs * length][vectors * lanes].
 template <int R, int vectors>
@@ -22,8 +44,13 @@ void run_tile(const float* a, std::ptrdiff_t a_step, int runs, int length, std::
     for (int i = 0; i < R; ++i)
 #pragma GCC unroll 2
       for (int j = 0; j < vectors; ++j) s[i][j] = load(c + i * row_step + j * lanes);
+  RowSteps steps(a_step);
   for (int run = 0; run < runs; ++run, a += run_step)
-    for (int t = 0; t < length; ++t, b += vectors * lanes) multiply_add<R, vectors>(s, a + t, a_step, b);
+    for (int t = 0; t < length; ++t, b += vectors * lanes) {
+      steps.keep();
+      multiply_add<R, vectors>(
+          s, [&](int i) { return steps.row(a + t, i); }, b);
+    }
 #pragma GCC unroll 14
   for (int i = 0; i < R; ++i)
 #pragma GCC unroll 2
@@ -48,7 +75,8 @@ void pixel_tile(const float* a, PixelSteps a_steps, const float* b, PixelSteps b
   for (; rows > 0; --rows, a += a_steps.row, b += b_steps.row) {
     const float *a_pixel = a, *b_pixel = b;
     for (int q = 0; q < columns; ++q, a_pixel += a_steps.pixel, b_pixel += b_steps.pixel)
-      multiply_add<R, vectors>(s, a_pixel, 1, b_pixel);
+      multiply_add<R, vectors>(
+          s, [&](int i) { return a_pixel + i; }, b_pixel);
   }
 #pragma GCC unroll 14
   for (int i = 0; i < R; ++i)

@@ -35,15 +35,15 @@ struct Groups {
 /// from one k to the next.
 enum class Layout { rows, columns };
 
-/// s += a b for one position of the sum; the values of A lie `a_step` apart.
-template <int R, int vectors>
-KAGAMI_INLINE void multiply_add(Float (&s)[R][vectors], const float* a, int a_step, const float* b) {
+/// s += a b for one position of the sum; row(i) is where the value of A of row i lies.
+template <int R, int vectors, class Row>
+KAGAMI_INLINE void multiply_add(Float (&s)[R][vectors], Row row, const float* b) {
   Float w[vectors];
 #pragma GCC unroll 2
   for (int j = 0; j < vectors; ++j) w[j] = load(b + j * lanes);
 #pragma GCC unroll 14
   for (int i = 0; i < R; ++i) {
-    const Float v = broadcast(a[i * a_step]);
+    const Float v = broadcast(*row(i));
 #pragma GCC unroll 2
     for (int j = 0; j < vectors; ++j) s[i][j] += v * w[j];
   }
@@ -62,14 +62,18 @@ void tile(const float* a, const float* b, int k, float* c, std::ptrdiff_t row_st
 #pragma GCC unroll 2
       for (int j = 0; j < vectors; ++j) s[i][j] = load(c + i * row_step + j * vector_step);
   if constexpr (layout == Layout::columns) {
-    for (; k > 0; --k, a += a_step, b += vectors * lanes) multiply_add<R, vectors>(s, a, 1, b);
+    for (; k > 0; --k, a += a_step, b += vectors * lanes)
+      multiply_add<R, vectors>(
+          s, [&](int i) { return a + i; }, b);
   } else {
     for (; k > 0; k -= lanes, a += R * lanes) {
       if (a_step != 0)
 #pragma GCC unroll 14
         for (int i = 0; i < R; ++i) __builtin_prefetch(a + a_step + i * lanes, 0, 2);
       const int count = smaller(k, lanes);
-      for (int i = 0; i < count; ++i, b += vectors * lanes) multiply_add<R, vectors>(s, a + i, lanes, b);
+      for (int i = 0; i < count; ++i, b += vectors * lanes)
+        multiply_add<R, vectors>(
+            s, [&](int row) { return a + row * lanes + i; }, b);
     }
   }
 #pragma GCC unroll 14
