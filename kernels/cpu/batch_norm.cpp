@@ -39,10 +39,20 @@ class Pieces {
   void for_each(F f) const {
     cpu::parallel_for(count_, 1, [&](std::int64_t piece, std::int64_t) { f(piece); });
   }
+  /// Last piece first: what the pass before has read last is still in the cache.
+  template <class F>
+  void for_each_backwards(F f) const {
+    cpu::parallel_for(count_, 1, [&](std::int64_t piece, std::int64_t) { f(count_ - 1 - piece); });
+  }
 
  private:
   std::int64_t group_rows_, rows_, per_group_, count_;
 };
+
+template <class T>
+double exact(T value, T rest) {
+  return static_cast<double>(value) + static_cast<double>(rest);
+}
 
 /// Two quantities per piece and channel: the first in twice the precision, as a value and the rest that it lacks.
 template <class T>
@@ -52,10 +62,6 @@ class PieceSums {
       : channels_(shape.channels), size_(pieces.count() * channels_), memory_(device.memory, 3 * size_) {}
   /// [channels] of a piece: array 0 the first's value, 1 its rest, 2 the second.
   T* of(std::int64_t piece, int array) const { return memory_.data() + array * size_ + piece * channels_; }
-  double first(std::int64_t piece, std::int64_t channel) const {
-    return static_cast<double>(of(piece, 0)[channel]) + static_cast<double>(of(piece, 1)[channel]);
-  }
-  double second(std::int64_t piece, std::int64_t channel) const { return of(piece, 2)[channel]; }
 
  private:
   std::int64_t channels_, size_;
@@ -68,19 +74,21 @@ template <class T>
 void group_moments(const BatchNormShape& shape, const Pieces& pieces, const PieceSums<T>& sums, double* mean,
                    double* var) {
   const std::int64_t channels = shape.channels;
-  for (std::int64_t g = 0; g < shape.groups; ++g)
+  std::fill_n(mean, shape.groups * channels, 0.0);
+  std::fill_n(var, shape.groups * channels, 0.0);
+  for (std::int64_t p = 0; p < pieces.count(); ++p) {
+    const double before = static_cast<double>(p % pieces.per_group() * pieces.rows(0));
+    const double more = static_cast<double>(pieces.rows(p)), share = more / (before + more);
+    const T *value = sums.of(p, 0), *rest = sums.of(p, 1), *squares = sums.of(p, 2);
+    double *centre = mean + pieces.group(p) * channels, *m2 = var + pieces.group(p) * channels;
     for (std::int64_t c = 0; c < channels; ++c) {
-      double rows = 0, centre = 0, m2 = 0;
-      for (std::int64_t p = g * pieces.per_group(); p < (g + 1) * pieces.per_group(); ++p) {
-        const double more = static_cast<double>(pieces.rows(p)), all = rows + more;
-        const double delta = sums.first(p, c) - centre;
-        centre += delta * more / all;
-        m2 += sums.second(p, c) + delta * delta * rows * more / all;
-        rows = all;
-      }
-      mean[g * channels + c] = centre;
-      var[g * channels + c] = m2 / rows;
+      const double delta = exact(value[c], rest[c]) - centre[c];
+      centre[c] += delta * share;
+      m2[c] += squares[c] + delta * delta * before * share;
     }
+  }
+  const double rows = static_cast<double>(shape.group_rows());
+  for (std::int64_t i = 0; i < shape.groups * channels; ++i) var[i] /= rows;
 }
 
 template <class T>
@@ -126,21 +134,30 @@ void write(const GradientMemory<T>& memory, std::int64_t at, double value) {
   memory.data[at] = static_cast<T>(memory.accumulate == Accumulate::yes ? memory.data[at] + value : value);
 }
 
+/// Sums of a group's pieces, in order: totals[0] g, totals[1] g (x - mean); each [groups, channels].
+template <class T>
+void group_sums(const BatchNormShape& shape, const Pieces& pieces, const PieceSums<T>& sums, double* const totals[2]) {
+  const std::int64_t channels = shape.channels;
+  for (int i = 0; i < 2; ++i) std::fill_n(totals[i], shape.groups * channels, 0.0);
+  for (std::int64_t p = 0; p < pieces.count(); ++p) {
+    const T *value = sums.of(p, 0), *rest = sums.of(p, 1), *products = sums.of(p, 2);
+    double *g = totals[0] + pieces.group(p) * channels, *gx = totals[1] + pieces.group(p) * channels;
+    for (std::int64_t c = 0; c < channels; ++c) {
+      g[c] += exact(value[c], rest[c]);
+      gx[c] += products[c];
+    }
+  }
+}
+
 /// Gradients of gamma and beta, and the four coefficients [groups, channels] of dx.
 template <class T>
-void finish_sums(const BatchNormShape& shape, const Pieces& pieces, const T* gamma, const BatchNormSaved<T>& saved,
-                 const BatchNormBackward<T>& gradient, const PieceSums<T>& sums, T* coefficients) {
+void finish_sums(const BatchNormShape& shape, const T* gamma, const BatchNormSaved<T>& saved,
+                 const BatchNormBackward<T>& gradient, const double* const totals[2], T* coefficients) {
   const std::int64_t channels = shape.channels, size = shape.groups * channels;
   for (std::int64_t c = 0; c < channels; ++c) {
     double dgamma = 0, dbeta = 0;
-    for (std::int64_t g = 0; g < shape.groups; ++g) {
-      const std::int64_t at = g * channels + c;
-      const double inverse_std = saved.inverse_std[at];
-      double sum_g = 0, sum_gx = 0;
-      for (std::int64_t p = g * pieces.per_group(); p < (g + 1) * pieces.per_group(); ++p) {
-        sum_g += sums.first(p, c);
-        sum_gx += sums.second(p, c);
-      }
+    for (std::int64_t at = c; at < size; at += channels) {
+      const double inverse_std = saved.inverse_std[at], sum_g = totals[0][at], sum_gx = totals[1][at];
       const BatchNormGradient<T> k =
           batch_norm_gradient<T>(gamma ? gamma[c] : 1, inverse_std, saved.mean_rest[at], sum_g, sum_gx,
                                  shape.group_rows(), gradient.batch_statistics);
@@ -197,7 +214,7 @@ template <class T>
 void batch_norm_apply(Cpu, const BatchNormShape& shape, const T* x, const BatchNormSaved<T>& saved, const T* residual,
                       bool relu, T* y) {
   const Pieces pieces(shape);
-  pieces.for_each([&](std::int64_t p) {
+  pieces.for_each_backwards([&](std::int64_t p) {
     const std::int64_t at = pieces.first(p) * shape.channels;
     kernels<T>().apply(piece_of<T>(shape, pieces, p, saved, nullptr, x, nullptr), residual ? residual + at : residual,
                        relu, y + at);
@@ -218,9 +235,12 @@ void batch_norm_backward(Cpu device, const BatchNormShape& shape, const T* gamma
       [&](std::int64_t p) { kernels<T>().reduce(piece(p), mask, sums.of(p, 0), sums.of(p, 1), sums.of(p, 2)); });
   const std::size_t size = static_cast<std::size_t>(shape.groups) * channels;
   const Scratch<T> coefficients(device.memory, 4 * size);
-  finish_sums(shape, pieces, gamma, saved, gradient, sums, coefficients.data());
+  const Scratch<double> memory(device.memory, 2 * size);
+  double* const totals[2] = {memory.data(), memory.data() + size};
+  group_sums(shape, pieces, sums, totals);
+  finish_sums(shape, gamma, saved, gradient, totals, coefficients.data());
   if (!gradient.dx.data && !gradient.dresidual.data) return;
-  pieces.for_each([&](std::int64_t p) {
+  pieces.for_each_backwards([&](std::int64_t p) {
     const std::int64_t at = pieces.first(p) * shape.channels;
     const T* k = coefficients.data() + pieces.group(p) * shape.channels;
     auto from = [&](const GradientMemory<T>& memory) {

@@ -51,8 +51,8 @@ TEST_P(ResNetReference, FloatIsAsNearAsPyTorchs) {
       EXPECT_TRUE(error <= most * torch) << algorithm << ' ' << what << ": " << error << ", PyTorch's own error is "
                                          << torch;
     };
-    // Running variances follow the worst layer: a stride-2 convolution on a small map, each value one chain of 2304
-    // products that PyTorch's kernel adds up in parts.
+    // Running variances follow the worst layer, in ResNet-34 the stride-2 convolution of 256 channels before 16 rows:
+    // 3.9 times PyTorch's error, of which nothing is left when that convolution is computed in double.
     const double running_factor = 4;
     expect_near("h", factor, ours.h);
     expect_near("eval.h", factor, ours.eval_h);
