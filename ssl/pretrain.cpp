@@ -152,7 +152,7 @@ PretrainPlan Pretraining::Impl::plan() {
   std::vector<Tensor> before;
   for (const NamedTensor& t : touched) before.push_back(t.tensor.clone());
   device.memory().reset_peak();
-  for (int round = 0; round < 2 && plan.seconds_per_step < 0.5; ++round) {  // the first also warms up
+  for (int round = 0; round < 2 && plan.seconds_per_step < 10; ++round) {  // the first also warms up
     const Stopwatch watch;
     forward_and_backward();
     plan.seconds_per_step = watch.seconds();
