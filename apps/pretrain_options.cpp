@@ -1,5 +1,7 @@
 #include "apps/pretrain_options.h"
 
+#include <map>
+
 #include "apps/support/run_folder.h"
 #include "engine/error.h"
 #include "models/registry.h"
@@ -9,6 +11,36 @@ namespace kagami::apps {
 namespace {
 
 constexpr const char* second_view_prefix = "second-";
+
+/// What --help says about a setting of an augmentation policy; empty for one that its name explains.
+std::string setting_help(const std::string& key) {
+  static const std::map<std::string, std::string> help{
+      {"size", "side of a view in pixels"},
+      {"interpolation", "bilinear or bicubic, antialiased"},
+      {"random-crop", "a random crop, resized; otherwise the largest centred square"},
+      {"crop-scale-min", "smallest area of a crop, as a share of the image"},
+      {"crop-scale-max", "largest area of a crop"},
+      {"crop-ratio-min", "smallest width / height of a crop"},
+      {"crop-ratio-max", "largest width / height of a crop"},
+      {"flip-probability", "mirrored left to right"},
+      {"jitter-probability", "colours changed by the next four, in random order"},
+      {"brightness", "factor drawn from 1-x to 1+x"},
+      {"contrast", "factor drawn from 1-x to 1+x"},
+      {"saturation", "factor drawn from 1-x to 1+x"},
+      {"hue", "turn drawn from -x to x, 1 being the whole circle"},
+      {"gray-probability", "colours removed"},
+      {"blur-probability", "Gaussian blur"},
+      {"blur-kernel", "its width in pixels, odd"},
+      {"blur-sigma-min", "its smallest sigma, in pixels"},
+      {"blur-sigma-max", "its largest sigma"},
+      {"solarize-probability", "values above a threshold inverted"},
+      {"solarize-threshold", "that threshold, in [0, 1]"},
+      {"order", "of what follows the crop"},
+      {"mean", "subtracted from red, green, blue"},
+      {"std", "then divided by"}};
+  const auto found = help.find(key);
+  return found == help.end() ? std::string() : found->second;
+}
 
 }  // namespace
 
@@ -85,7 +117,8 @@ void PretrainOptions::declare_views(Options& options) {
     for (const auto& [key, value] : augment_settings(config.view_policies[view]))
       view_settings_[view].push_back({key, view == 0 ? value : std::string()});
     for (Setting& setting : view_settings_[view]) {
-      Option& option = options.add((view == 0 ? "" : second_view_prefix) + setting.key, setting.value, "X", "");
+      Option& option = options.add((view == 0 ? "" : second_view_prefix) + setting.key, setting.value, "X",
+                                   setting_help(setting.key));
       if (view == 1) option.hidden();
     }
   }
