@@ -35,7 +35,7 @@ Listing list(const fs::path& folder) {
   fs::directory_iterator entries(folder, error);
   check(!error, "cannot read folder '", folder.string(), "': ", error.message());
   for (const auto& entry : entries) {
-    const fs::path path = entry.path();
+    const fs::path& path = entry.path();
     if (path.filename().string().starts_with(".")) continue;
     std::error_code ignored;
     auto& kind = entry.is_directory(ignored) ? listing.folders : is_image_name(path) ? listing.images : listing.others;

@@ -29,7 +29,7 @@ std::optional<std::int64_t> procedural_size(const std::string& source) {
 /// Archives and downloads keep the files in a folder of their own.
 fs::path inner_folder(const fs::path& folder) {
   for (const char* name : {"cifar-10-batches-bin", "cifar-100-binary", "MNIST/raw", "FashionMNIST/raw", "raw"}) {
-    const fs::path inner = folder / name;
+    fs::path inner = folder / name;
     if (is_cifar_folder(inner) || is_idx_folder(inner)) return inner;
   }
   return folder;

@@ -123,7 +123,7 @@ class PackReader {
 
 }  // namespace
 
-PackWriter::PackWriter(const std::filesystem::path& path, std::string name, std::vector<std::string> class_names)
+PackWriter::PackWriter(const std::filesystem::path& path, std::string name, const std::vector<std::string>& class_names)
     : metadata_(pack_metadata(std::move(name), class_names)), file_(path, header_room(metadata_)) {}
 
 void PackWriter::begin_split(std::string split) {

@@ -17,7 +17,7 @@ namespace kagami {
 /// Writes a pack image after image: only their sizes, labels and names are held in memory.
 class PackWriter {
  public:
-  PackWriter(const std::filesystem::path& path, std::string name, std::vector<std::string> class_names);
+  PackWriter(const std::filesystem::path& path, std::string name, const std::vector<std::string>& class_names);
   /// `train`, then `test`; a split without images is left out.
   void begin_split(std::string split);
   /// `label` -1: none. Either all images of a split have labels or none.
