@@ -12,7 +12,7 @@ namespace kagami::cpu {
 namespace {
 
 /// Symbols an object file offers to the linker, one line of `nm` each; empty without nm.
-std::vector<std::string> external_symbols(const std::filesystem::path& object) {
+[[maybe_unused]] std::vector<std::string> external_symbols(const std::filesystem::path& object) {
   std::vector<std::string> lines;
   FILE* nm = popen(("nm -C --defined-only --extern-only '" + object.string() + "' 2>/dev/null").c_str(), "r");
   if (!nm) return lines;
