@@ -42,11 +42,13 @@ struct AugmentKernels {
 namespace baseline {
 extern const AugmentKernels augment_kernels;
 }
+#if defined(__x86_64__)
 namespace avx2 {
 extern const AugmentKernels augment_kernels;
 }
 namespace avx512 {
 extern const AugmentKernels augment_kernels;
 }
+#endif
 
 }  // namespace kagami::cpu

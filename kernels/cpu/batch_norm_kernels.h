@@ -38,6 +38,7 @@ namespace baseline {
 extern const BatchNormKernels<float> batch_norm_float;
 extern const BatchNormKernels<double> batch_norm_double;
 }  // namespace baseline
+#if defined(__x86_64__)
 namespace avx2 {
 extern const BatchNormKernels<float> batch_norm_float;
 extern const BatchNormKernels<double> batch_norm_double;
@@ -46,5 +47,6 @@ namespace avx512 {
 extern const BatchNormKernels<float> batch_norm_float;
 extern const BatchNormKernels<double> batch_norm_double;
 }  // namespace avx512
+#endif
 
 }  // namespace kagami::cpu

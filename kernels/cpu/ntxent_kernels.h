@@ -19,6 +19,7 @@ namespace baseline {
 extern const NtXentKernels<float> ntxent_float;
 extern const NtXentKernels<double> ntxent_double;
 }  // namespace baseline
+#if defined(__x86_64__)
 namespace avx2 {
 extern const NtXentKernels<float> ntxent_float;
 extern const NtXentKernels<double> ntxent_double;
@@ -27,5 +28,6 @@ namespace avx512 {
 extern const NtXentKernels<float> ntxent_float;
 extern const NtXentKernels<double> ntxent_double;
 }  // namespace avx512
+#endif
 
 }  // namespace kagami::cpu

@@ -20,6 +20,7 @@ namespace baseline {
 extern const PoolKernels<float> pool_float;
 extern const PoolKernels<double> pool_double;
 }  // namespace baseline
+#if defined(__x86_64__)
 namespace avx2 {
 extern const PoolKernels<float> pool_float;
 extern const PoolKernels<double> pool_double;
@@ -28,5 +29,6 @@ namespace avx512 {
 extern const PoolKernels<float> pool_float;
 extern const PoolKernels<double> pool_double;
 }  // namespace avx512
+#endif
 
 }  // namespace kagami::cpu

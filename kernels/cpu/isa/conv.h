@@ -29,13 +29,6 @@ extern const ConvKernels conv_kernels;
 namespace avx512 {
 extern const ConvKernels conv_kernels;
 }
-#else
-namespace avx2 {
-using baseline::conv_kernels;
-}
-namespace avx512 {
-using baseline::conv_kernels;
-}
 #endif
 
 }  // namespace kagami::cpu

@@ -32,13 +32,6 @@ extern const MatmulKernels matmul_kernels;
 namespace avx512 {
 extern const MatmulKernels matmul_kernels;
 }
-#else
-namespace avx2 {
-using baseline::matmul_kernels;
-}
-namespace avx512 {
-using baseline::matmul_kernels;
-}
 #endif
 
 }  // namespace kagami::cpu

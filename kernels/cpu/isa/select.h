@@ -4,8 +4,19 @@
 
 namespace kagami::cpu {
 
+// Other processors have the baseline tables only; the other sets' names stand for them.
+#if !defined(__x86_64__)
+namespace baseline {}
+namespace avx2 {
+using namespace baseline;
+}
+namespace avx512 {
+using namespace baseline;
+}
+#endif
+
 /// A header declares its table once per namespace:
-///   namespace baseline { extern const ConvKernels conv_kernels; }   (avx2 and avx512 alike)
+///   namespace baseline { extern const ConvKernels conv_kernels; }   (under __x86_64__ avx2 and avx512 alike)
 /// and its caller writes select(baseline::conv_kernels, avx2::conv_kernels, avx512::conv_kernels).
 template <class Table>
 const Table& select([[maybe_unused]] const Table& baseline, [[maybe_unused]] const Table& avx2,

@@ -45,13 +45,6 @@ extern const WinogradKernels winograd_kernels;
 namespace avx512 {
 extern const WinogradKernels winograd_kernels;
 }
-#else
-namespace avx2 {
-using baseline::winograd_kernels;
-}
-namespace avx512 {
-using baseline::winograd_kernels;
-}
 #endif
 
 }  // namespace kagami::cpu
