@@ -4,6 +4,7 @@
     torchvision_weights.py FILE                          FILE (safetensors from Kagami) fills a torchvision ResNet, and comes back the same
     torchvision_weights.py FILE --images FOLDER --features F.npy     besides: `kagami embed` on FOLDER gave what torchvision gives
     torchvision_weights.py --make FILE                   writes a torchvision ResNet's random weights, for Kagami to read
+    torchvision_weights.py --kagami PROGRAM              both directions with the program itself: what ctest runs
 
 Options: --arch resnet18|resnet34|resnet50|resnet101|resnet8|resnet14|resnet20, --stem imagenet|cifar|cifar-s2. The fully connected
 layer is no part of a backbone; `num_batches_tracked` may be absent; tensors outside the backbone (projector, ...) are listed and left alone.
@@ -11,7 +12,9 @@ layer is no part of a backbone; `num_batches_tracked` may be absent; tensors out
 
 import argparse
 import pathlib
+import subprocess
 import sys
+import tempfile
 
 SKIPPED = 77
 
@@ -26,6 +29,10 @@ except ImportError as error:
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "reference"))
 import models  # noqa: E402
 import safetensors_file  # noqa: E402
+
+
+IMAGENET = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+CIFAR = [0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616]
 
 
 class Failure(Exception):
@@ -75,18 +82,25 @@ def check_back(net, found):
             raise Failure(f"{name} did not come back bit for bit")
 
 
-def read_images(folder, mean, std):
+def side_before_crop(size):
+    """Kagami evaluates images of this side without resizing them: above 64 pixels it cuts out the centre, 7/8 of the side."""
+    return size if size <= 64 else size * 8 // 7
+
+
+def read_images(folder, size, mean, std):
     from PIL import Image
 
     endings = (".png", ".jpg", ".jpeg")
     files = sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.suffix.lower() in endings)
     images = [np.asarray(Image.open(folder / file).convert("RGB"), np.float32) / 255 for file in files]
+    edge = (images[0].shape[0] - size) // 2
+    images = [image[edge:edge + size, edge:edge + size] for image in images]
     return torch.from_numpy(((np.stack(images) - np.float32(mean)) / np.float32(std)).transpose(0, 3, 1, 2).copy())
 
 
 def check_features(net, options):
     with torch.no_grad():
-        expected = net(read_images(pathlib.Path(options.images), options.mean, options.std)).numpy()
+        expected = net(read_images(pathlib.Path(options.images), options.size, options.mean, options.std)).numpy()
     given = np.load(options.features)
     if given.shape != expected.shape or given.dtype != np.float32:
         raise Failure(f"{options.features}: {given.dtype} {given.shape}, expected float32 {expected.shape}")
@@ -97,23 +111,70 @@ def check_features(net, options):
 
 
 def make(options):
+    """A whole state dict: with the classifier where the network is torchvision's own, and the batch norms' counters."""
     torch.manual_seed(options.seed)
-    net = network(options)
+    net = torchvision.models.get_model(options.arch, weights=None) if options.stem == "imagenet" else network(options)
     with torch.no_grad():
         for name, tensor in floating_state(net).items():
             if tensor.dim() == 1:  # batch norm: unlike its initial values, so that a mix-up shows
                 tensor.uniform_(0.5, 1.5)
-    safetensors_file.write(options.make, {n: t.numpy() for n, t in floating_state(net).items()}, {"arch": options.arch, "stem": options.stem})
+    safetensors_file.write(options.make, {n: t.numpy() for n, t in net.state_dict().items()}, {"arch": options.arch, "stem": options.stem})
     print(f"wrote {options.make}: {options.arch}, stem {options.stem}")
+
+
+def compare(options):
+    """FILE in torchvision and, where features are given, its features."""
+    net, found, outside = load(options)
+    check_back(net, found)
+    print(f"{options.file}: {len(found)} tensors fill torchvision's {options.arch} and come back bit for bit"
+          + (f"; {len(outside)} others: {', '.join(outside[:4])}" if outside else ""))
+    if options.features:
+        print(f"{options.features}: relative difference from torchvision's features {check_features(net, options):.1e}")
+
+
+def kagami(options, *arguments):
+    done = subprocess.run([options.kagami, *map(str, arguments)], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise Failure(f"kagami {arguments[0]} ended with {done.returncode}: {done.stderr.strip()}")
+
+
+def round_trip(options):
+    """torchvision's weights through `kagami embed`, then a run's checkpoint and features through torchvision."""
+    from PIL import Image
+
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        images = folder / "images"
+        images.mkdir()
+        side = side_before_crop(options.size)
+        for number, pixels in enumerate(np.random.default_rng(options.seed).integers(0, 256, (12, side, side, 3), np.uint8)):
+            Image.fromarray(pixels).save(images / f"{number:02}.png")
+        options.images, options.features = str(images), str(folder / "features.npy")
+        options.file = options.make = str(folder / "weights.safetensors")
+        make(options)
+        network_options = ["--arch", options.arch, "--stem", options.stem]
+        kagami(options, "embed", "--weights", options.file, *network_options, "--size", options.size, "--data", images, "--out", options.features)
+        # The normalisation that --help names for this stem.
+        options.mean, options.std = IMAGENET if options.stem == "imagenet" else CIFAR
+        compare(options)
+        run = folder / "run"
+        kagami(options, "pretrain", "--data", images, *network_options, "--size", options.size, "--augmentation", "smoke", "--blur-kernel", 3,
+               "--epochs", 1, "--batch", 6, "--warmup-epochs", 0, "--out", run)
+        kagami(options, "embed", "--run", run, "--data", images, "--out", options.features)
+        options.mean, options.std = CIFAR
+        options.file = str(run / "checkpoint.safetensors")
+        compare(options)
 
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", nargs="?")
     parser.add_argument("--make", metavar="FILE")
+    parser.add_argument("--kagami", metavar="PROGRAM")
     parser.add_argument("--arch", default="resnet18")
     parser.add_argument("--stem", default="imagenet")
     parser.add_argument("--width", type=int, default=16, help="of the small family")
+    parser.add_argument("--size", type=int, default=112, help="side of the images that enter the network")
     parser.add_argument("--images", metavar="FOLDER")
     parser.add_argument("--features", metavar="F.npy")
     parser.add_argument("--mean", type=float, nargs=3, default=[0.0, 0.0, 0.0])
@@ -121,8 +182,8 @@ def parse():
     parser.add_argument("--tolerance", type=float, default=1e-4)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    if bool(options.file) == bool(options.make) or bool(options.images) != bool(options.features):
-        parser.error("give FILE or --make FILE; --images goes with --features")
+    if sum(map(bool, (options.file, options.make, options.kagami))) != 1 or bool(options.images) != bool(options.features):
+        parser.error("give FILE, --make FILE or --kagami PROGRAM; --images goes with --features")
     return options
 
 
@@ -132,15 +193,9 @@ def main():
         make(options)
         return 0
     try:
-        net, found, outside = load(options)
-        check_back(net, found)
-        print(f"{options.file}: {len(found)} tensors fill torchvision's {options.arch} and come back bit for bit"
-              + (f"; {len(outside)} others: {', '.join(outside[:4])}" if outside else ""))
-        if options.features:
-            print(f"{options.features}: relative difference from torchvision's features {check_features(net, options):.1e}")
+        round_trip(options) if options.kagami else compare(options)
     except (Failure, OSError, ValueError, KeyError) as failure:
-        text = str(failure)
-        print(f"torchvision_weights: {text if options.file in text else options.file + ': ' + text}", file=sys.stderr)
+        print(f"torchvision_weights: {options.file}: {failure}", file=sys.stderr)
         return 1
     return 0
 
