@@ -25,7 +25,8 @@ namespace {
 
 /// What a resumed run may change: where the images lie, what it is computed with, what it tells.
 constexpr const char* free_on_resume[] = {
-    "data", "threads", "cpu", "conv", "log-every", "knn-every", "knn-bank", "knn-queries", "checkpoint-every"};
+    "data",     "threads",     "cpu",         "conv",         "log-every",       "knn-every",
+    "knn-bank", "knn-queries", "probe-every", "probe-images", "checkpoint-every"};
 
 struct Call {
   PretrainOptions run;
@@ -99,7 +100,30 @@ class Reporter : public PretrainObserver {
     shown_.std_sqrt_d = report.std_sqrt_d;
     shown_.mean_norm = report.m_o;
     shown_.seconds_left = report.seconds_left;
-    line_.show(shown_);
+    // Elsewhere than on a terminal the end of an epoch has its own line, with what was measured there.
+    const bool ends_epoch = report.progress.epoch_step == report.progress.steps_per_epoch;
+    if (!ends_epoch || line_.terminal()) line_.show(shown_);
+  }
+
+  void on_probe(const CollapseReport& report) override {
+    const std::string verdict = name_of(report.verdict);
+    log_.write(JsonLine()
+                   .add("step", report.step)
+                   .add("verdict", verdict)
+                   .add("probe_images", report.images)
+                   .add("probe_m_o", report.m_o)
+                   .add("probe_m_r", report.m_r)
+                   .add("probe_std_sqrt_d", report.std_sqrt_d)
+                   .add("probe_covariance", report.covariance)
+                   .add("probe_rank", report.rank)
+                   .add("probe_alignment", report.alignment)
+                   .add("probe_uniformity", report.uniformity)
+                   .add("probe_seconds", std::round(report.seconds * 1000) / 1000));
+    const std::string why = explanation(report.verdict);
+    if (!why.empty() && verdict != shown_.verdict)
+      line_.say(text("step ", report.step, ": ", verdict, ": ", why, " (m_o ", fixed_text(report.m_o, 2), ", rank ",
+                     fixed_text(report.rank, 1), " of ", report.dim, ")"));
+    shown_.verdict = report.step == 0 || report.verdict == Verdict::too_early ? "" : verdict;
   }
 
   void on_epoch(const EpochReport& report) override {
@@ -111,7 +135,7 @@ class Reporter : public PretrainObserver {
       line.add("knn", *report.knn).add("knn_seconds", std::round(report.knn_seconds * 1000) / 1000);
     }
     log_.write(line);
-    line_.show(shown_, report.knn.has_value());
+    line_.show(shown_, report.knn.has_value() || report.epoch + 1 == shown_.epochs);
   }
 
   void on_checkpoint(const fs::path&, const Progress& progress) override { saved_step_ = progress.step; }
@@ -156,7 +180,7 @@ int train(const Call& call, const Dataset& data, const std::string& config, RunF
   if (call.resume && saved) pretraining.resume(folder.path(), call.previous_checkpoint);
   if (!call.resume) folder.begin(config);
   const std::int64_t start = pretraining.progress().step;
-  cut_log_back(folder.log(), start);
+  cut_log_back(folder.log(), call.resume && saved ? start : -1);
   Reporter reporter(folder.log(), call.out);
   if (call.resume && saved) reporter.resumed_at(start);
   if (call.resume) reporter.say(text("Goes on after step ", start, " of ", pretraining.progress().steps));

@@ -133,6 +133,14 @@ void PretrainOptions::declare_monitoring(Options& options) {
   options.add("knn-queries", config.knn_queries, "N", "test images it classifies; 0: all").between(0, 1e15);
   options.add("knn-k", config.knn.k, "N", "neighbours that vote").between(1, 1e6);
   options.add("knn-temperature", config.knn.temperature, "X", "of their votes").above(0);
+  options
+      .add("probe-images", config.probe_images, "N",
+           "training images whose vectors show whether the representation collapses; 0: none")
+      .between(0, 1e6);
+  options
+      .add("probe-every", config.probe_every, "N",
+           "steps between looks at them; 0: at ends of epochs, under 1 % of the time")
+      .between(0, 1e9);
   options.add("checkpoint-every", config.checkpoint_every, "N", "epochs between checkpoints").between(1, 1e6);
 }
 

@@ -82,6 +82,9 @@ void validate(const PretrainConfig& config) {
   check_at_least("knn-queries", static_cast<double>(config.knn_queries), 0);
   check_at_least("knn-k", config.knn.k, 1);
   check_positive("knn-temperature", config.knn.temperature);
+  check(config.probe_images == 0 || config.probe_images >= 2, "probe-images: ", config.probe_images,
+        " is too few; give at least 2, or 0 for no probe");
+  check_at_least("probe-every", static_cast<double>(config.probe_every), 0);
   check_at_least("checkpoint-every", config.checkpoint_every, 1);
   for (const AugmentPolicy& policy : config.view_policies) validate(policy);
   check(config.view_policies[0].size == config.view_policies[1].size, "augmentation: the views differ in size, ",

@@ -62,7 +62,9 @@ struct PretrainConfig {
   std::int64_t knn_bank = 10000;     ///< training images in the bank, class-balanced; 0: all
   std::int64_t knn_queries = 10000;  ///< test images; 0: all
   KnnOptions knn;
-  int checkpoint_every = 1;  ///< epochs between checkpoints
+  std::int64_t probe_images = 512;  ///< training images of the collapse probe; 0: none
+  std::int64_t probe_every = 0;     ///< steps between probes; 0: at ends of epochs, below a hundredth of the time
+  int checkpoint_every = 1;         ///< epochs between checkpoints
 };
 
 /// The learning rate after scaling, and how it came about: "0.06 x 512 / 256 = 0.12".

@@ -22,23 +22,25 @@ Views Feed::batch(std::int64_t epoch, std::int64_t step) {
     permutation(Philox(seed_, Purpose::shuffle, 0, 0, static_cast<std::uint32_t>(epoch)), order_.data(), set_.size());
     order_epoch_ = epoch;
   }
+  return views(order_.data() + step * batch_, batch_, static_cast<std::uint32_t>(epoch));
+}
+
+Views Feed::views(const std::int64_t* images, std::int64_t count, std::uint32_t epoch) const {
   std::vector<SourceImage> sources;
   std::vector<std::int32_t> ids, labels;
-  for (std::int64_t i = step * batch_; i < (step + 1) * batch_; ++i) {
-    const std::int64_t index = order_[static_cast<std::size_t>(i)];
-    sources.push_back(source_image(set_, index));
-    ids.push_back(static_cast<std::int32_t>(index));
-    if (set_.labelled()) labels.push_back(set_.labels[static_cast<std::size_t>(index)]);
+  for (std::int64_t i = 0; i < count; ++i) {
+    sources.push_back(source_image(set_, images[i]));
+    ids.push_back(static_cast<std::int32_t>(images[i]));
+    if (set_.labelled()) labels.push_back(set_.labels[static_cast<std::size_t>(images[i])]);
   }
   const std::int64_t size = policies_[0].size;
-  const Tensor all = Tensor::empty({2 * batch_, size, size, 3}, DType::f32, device_);
+  const Tensor all = Tensor::empty({2 * count, size, size, 3}, DType::f32, device_);
   for (std::uint32_t view = 0; view < 2; ++view)
-    augment(device_.as_cpu(), policies_[view],
-            {.seed = seed_, .epoch = static_cast<std::uint32_t>(epoch), .view = view}, sources.data(), batch_,
-            all.data<float>() + view * batch_ * size * size * 3);
+    augment(device_.as_cpu(), policies_[view], {.seed = seed_, .epoch = epoch, .view = view}, sources.data(), count,
+            all.data<float>() + view * count * size * size * 3);
   Views views = views_of(all, 2);
-  views.sample_ids = Tensor::from(ids, {batch_}, device_);
-  if (!labels.empty()) views.labels = Tensor::from(labels, {batch_}, device_);
+  views.sample_ids = Tensor::from(ids, {count}, device_);
+  if (!labels.empty()) views.labels = Tensor::from(labels, {count}, device_);
   return views;
 }
 

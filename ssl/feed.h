@@ -17,6 +17,8 @@ class Feed {
   std::int64_t dropped_images() const { return set_.size() % batch_; }
   /// Two views of the images whose turn it is in the epoch's random order.
   Views batch(std::int64_t epoch, std::int64_t step);
+  /// Two views of the images with these numbers, augmented as in that epoch.
+  Views views(const std::int64_t* images, std::int64_t count, std::uint32_t epoch) const;
 
  private:
   const ImageSet& set_;

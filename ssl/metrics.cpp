@@ -47,9 +47,9 @@ struct CovarianceSums {
   std::int64_t d = 0;
 };
 
-CovarianceSums covariance_sums(const Tensor& z, const char* who) {
-  Rows rows(z, who);
-  check(rows.n >= 2, who, ": a covariance needs at least two vectors");
+CovarianceSums covariance_sums(const Tensor& z) {
+  Rows rows(z, "covariance");
+  check(rows.n >= 2, "covariance: needs at least two vectors");
   const std::vector<double> o = rows.mean();
   for (std::int64_t i = 0; i < rows.n; ++i)
     for (std::int64_t j = 0; j < rows.d; ++j) rows.row(i)[j] -= o[static_cast<std::size_t>(j)];
@@ -101,15 +101,14 @@ Spread spread(const Tensor& z) {
   return {std::sqrt(squares), length, deviation / std::sqrt(static_cast<double>(rows.d))};
 }
 
-double covariance_penalty(const Tensor& z) {
-  const CovarianceSums sums = covariance_sums(z, "covariance_penalty");
-  return sums.off_diagonal / static_cast<double>(sums.d);
+CovarianceMeasures covariance_measures(const Tensor& z) {
+  const CovarianceSums sums = covariance_sums(z);
+  return {sums.off_diagonal / static_cast<double>(sums.d),
+          sums.trace * sums.trace / (sums.diagonal + sums.off_diagonal)};
 }
 
-double participation_ratio(const Tensor& z) {
-  const CovarianceSums sums = covariance_sums(z, "participation_ratio");
-  return sums.trace * sums.trace / (sums.diagonal + sums.off_diagonal);
-}
+double covariance_penalty(const Tensor& z) { return covariance_measures(z).penalty; }
+double participation_ratio(const Tensor& z) { return covariance_measures(z).participation_ratio; }
 
 double alignment(const Tensor& a, const Tensor& b) {
   const Rows first(a, "alignment"), second(b, "alignment");

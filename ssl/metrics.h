@@ -17,6 +17,11 @@ Spread spread(const Tensor& z);
 double covariance_penalty(const Tensor& z);
 /// (tr C)^2 / |C|_F^2: how many directions carry the variance, from 1 to d.
 double participation_ratio(const Tensor& z);
+/// Both of them from one covariance.
+struct CovarianceMeasures {
+  double penalty = 0, participation_ratio = 0;
+};
+CovarianceMeasures covariance_measures(const Tensor& z);
 /// Mean |Za_i - Zb_i|^2 of two views (Wang and Isola 2020).
 double alignment(const Tensor& a, const Tensor& b);
 /// log of the mean over pairs i < j of exp(-2 |Z_i - Z_j|^2) (Wang and Isola 2020).

@@ -1,5 +1,6 @@
 #include "ssl/pretrain.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <limits>
@@ -9,6 +10,7 @@
 #include "engine/optimizer.h"
 #include "engine/schedule.h"
 #include "engine/step.h"
+#include "ssl/collapse.h"
 #include "ssl/feed.h"
 #include "ssl/knn_monitor.h"
 #include "ssl/metrics.h"
@@ -23,6 +25,9 @@ class Stopwatch {
  public:
   double seconds() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
   void restart() { start_ = Clock::now(); }
+  void leave_out(double seconds) {
+    start_ += std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
+  }
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -66,6 +71,7 @@ struct Pretraining::Impl {
                 .steps = progress.steps,
                 .steps_per_epoch = progress.steps_per_epoch,
                 .warmup_steps = config.warmup_epochs * static_cast<double>(progress.steps_per_epoch)};
+    if (config.probe_images > 0) probe.emplace(d.train, config);
     if (config.knn_every > 0 && KnnMonitor::usable(data)) knn.emplace(data, config, device);
     step.add(0, [this] { train_step(); });
   }
@@ -76,9 +82,11 @@ struct Pretraining::Impl {
   void prepare_scalars();
 
   // The loop.
+  double timed_step();
   void announce(const PretrainPlan& plan, PretrainObserver& observer) const;
   void advance();
   PretrainPlan plan();
+  void run_probe(PretrainObserver& observer);
   void end_epoch(PretrainObserver& observer, double seconds);
   StepReport report(double images_per_second, double seconds_left) const;
   void save(const std::filesystem::path& folder, PretrainObserver& observer);
@@ -102,6 +110,8 @@ struct Pretraining::Impl {
   CapturedStep step;
   Progress progress;
   std::optional<KnnMonitor> knn;
+  std::optional<CollapseProbe> probe;
+  std::optional<CollapseReport> first_probe;  // before the first step
   Tensor loss;
   double epoch_loss = 0;  // sum over the steps of this epoch
   std::int64_t saved_step = -1;
@@ -137,7 +147,26 @@ std::vector<NamedTensor> Pretraining::Impl::state_tensors() const {
   return tensors;
 }
 
-/// Times the first batch. Its effects on buffers and method are undone; parameters and optimizer are not touched.
+/// Seconds of a step on the first batch. The first ones also touch memory that is new to them and can take several
+/// times as long, so it repeats until one is hardly faster than the one before, for a bounded time, and takes the
+/// least.
+double Pretraining::Impl::timed_step() {
+  constexpr int most_rounds = 8;
+  constexpr double most_seconds = 20, hardly_faster = 0.9;
+  const Stopwatch whole;
+  double least = std::numeric_limits<double>::infinity(), before = least;
+  for (int round = 0; round < most_rounds && whole.seconds() < most_seconds; ++round) {
+    const Stopwatch watch;
+    forward_and_backward();
+    const double seconds = watch.seconds();
+    least = std::min(least, seconds);
+    if (round > 0 && seconds > hardly_faster * before) break;
+    before = seconds;
+  }
+  return least;
+}
+
+/// The first batch's effects on buffers and method are undone; parameters and optimizer are not touched.
 PretrainPlan Pretraining::Impl::plan() {
   PretrainPlan plan;
   plan.images = data.train.size();
@@ -147,19 +176,12 @@ PretrainPlan Pretraining::Impl::plan() {
   plan.parameters = method->params().parameter_count();
   plan.lr = scaled_lr(config);
   if (progress.step == progress.steps) return plan;
-  std::vector<NamedTensor> touched = method->state();
-  touched.push_back({"buffers", method->params().buffers()});
-  std::vector<Tensor> before;
-  for (const NamedTensor& t : touched) before.push_back(t.tensor.clone());
+  const UntouchedState untouched(*method);
   device.memory().reset_peak();
-  for (int round = 0; round < 2 && plan.seconds_per_step < 10; ++round) {  // the first also warms up
-    const Stopwatch watch;
-    forward_and_backward();
-    plan.seconds_per_step = watch.seconds();
-  }
+  if (probe && progress.step == 0) first_probe = probe->measure(feed, *method, 0);
+  plan.seconds_per_step = timed_step();
   plan.memory_bytes = device.memory().stats().peak;
   plan.seconds = plan.seconds_per_step * static_cast<double>(progress.steps - progress.step);
-  for (std::size_t i = 0; i < touched.size(); ++i) touched[i].tensor.copy_from(before[i]);
   return plan;
 }
 
@@ -169,6 +191,7 @@ void Pretraining::Impl::announce(const PretrainPlan& plan, PretrainObserver& obs
     observer.on_note(text("every epoch leaves out ", plan.dropped_images, " of ", plan.images,
                           " images, others each time: its last incomplete batch"));
   if (config.knn_every > 0 && !knn) observer.on_note("no kNN accuracy: the data has no labels, or no test split");
+  if (first_probe) observer.on_probe(*first_probe);
 }
 
 /// The next step, whichever program it is.
@@ -199,6 +222,10 @@ StepReport Pretraining::Impl::report(double images_per_second, double seconds_le
           .m_r = spread_now.m_r};
 }
 
+void Pretraining::Impl::run_probe(PretrainObserver& observer) {
+  observer.on_probe(probe->measure(feed, *method, progress.step));
+}
+
 void Pretraining::Impl::end_epoch(PretrainObserver& observer, double seconds) {
   EpochReport ended{.epoch = progress.epoch,
                     .mean_loss = epoch_loss / static_cast<double>(progress.steps_per_epoch),
@@ -221,6 +248,7 @@ void Pretraining::Impl::save(const std::filesystem::path& folder, PretrainObserv
   if (folder.empty() || saved_step == progress.step) return;
   std::vector<NamedTensor> tensors = method->params().state_dict();
   for (NamedTensor& t : state_tensors()) tensors.push_back(std::move(t));
+  if (probe) tensors.push_back({"run.initial_rank", Tensor::full({}, probe->initial_rank, DType::f64, device)});
   tensors.push_back({"run.epoch_loss", Tensor::full({}, epoch_loss, DType::f64, device)});
   save_checkpoint(folder, tensors,
                   {{"format", checkpoint_format},
@@ -267,6 +295,8 @@ void Pretraining::resume(const std::filesystem::path& folder, bool use_previous)
     t.tensor.copy_from(*saved);
   }
   if (const Tensor* sum = checkpoint.find("run.epoch_loss")) run.epoch_loss = sum->item();
+  const Tensor* rank = checkpoint.find("run.initial_rank");
+  if (rank && run.probe) run.probe->initial_rank = rank->item();
   run.progress.step = number_of(checkpoint, "step", file);
   run.progress.epoch = number_of(checkpoint, "epoch", file);
   run.progress.epoch_step = number_of(checkpoint, "epoch_step", file);
@@ -279,12 +309,13 @@ PretrainOutcome Pretraining::run(const std::filesystem::path& folder, PretrainOb
   const PretrainPlan plan = run.plan();
   run.announce(plan, observer);
   Stopwatch epoch_watch, report_watch;
-  double step_seconds = plan.seconds_per_step;  // a moving average
+  double step_seconds = plan.seconds_per_step;  // a mean, of the steps so far and then a moving one
+  int steps_timed = 0;
   std::int64_t reported = run.progress.step;
   while (run.progress.step < run.progress.steps) {
     const Stopwatch step_watch;
     run.advance();
-    step_seconds += 0.05 * (step_watch.seconds() - step_seconds);
+    step_seconds += (step_watch.seconds() - step_seconds) / std::min(++steps_timed, 20);
     const Progress at = run.progress;
     const bool epoch_over = at.epoch_step == at.steps_per_epoch;
     if (epoch_over || at.step % run.config.log_every == 0) {
@@ -293,6 +324,12 @@ PretrainOutcome Pretraining::run(const std::filesystem::path& folder, PretrainOb
           run.report(images / report_watch.seconds(), step_seconds * static_cast<double>(at.steps - at.step)));
       report_watch.restart();
       reported = at.step;
+    }
+    if (run.probe && run.probe->due(at)) {
+      const Stopwatch probing;
+      run.run_probe(observer);
+      epoch_watch.leave_out(probing.seconds());
+      report_watch.leave_out(probing.seconds());
     }
     if (epoch_over) {
       run.end_epoch(observer, epoch_watch.seconds());

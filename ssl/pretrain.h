@@ -10,6 +10,7 @@
 #include <string>
 
 #include "engine/data/image_set.h"
+#include "ssl/collapse.h"
 #include "ssl/config.h"
 #include "ssl/method.h"
 
@@ -21,9 +22,9 @@ struct PretrainPlan {
   std::int64_t steps_per_epoch = 0, steps = 0;  ///< steps: of the whole run
   std::int64_t parameters = 0;
   double lr = 0;                 ///< scaled
-  double seconds_per_step = 0;   ///< timed on the first batch, whose effects are undone
+  double seconds_per_step = 0;   ///< timed on the first batch, whose effects are undone, until two times agree
   double seconds = 0;            ///< of the steps that are left, without kNN
-  std::size_t memory_bytes = 0;  ///< peak of a step: parameters, optimizer, activations, views
+  std::size_t memory_bytes = 0;  ///< peak of a step or probe: parameters, optimizer, activations, views
 };
 
 /// Measured every config.log_every steps and at the last step of an epoch. NaN: does not apply.
@@ -52,6 +53,7 @@ class PretrainObserver {
   virtual ~PretrainObserver() = default;
   virtual void on_plan(const PretrainPlan&) {}
   virtual void on_step(const StepReport&) {}
+  virtual void on_probe(const CollapseReport&) {}  ///< of a step and before on_epoch of its epoch
   virtual void on_epoch(const EpochReport&) {}
   virtual void on_checkpoint(const std::filesystem::path&, const Progress&) {}
   virtual void on_note(const std::string&) {}  ///< one line a user should read

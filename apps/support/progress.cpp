@@ -35,6 +35,7 @@ std::string progress_text(const ProgressValues& v) {
   part("acc ", v.contrastive_accuracy, percent_text(v.contrastive_accuracy));
   part("std·√d ", v.std_sqrt_d, fixed_text(v.std_sqrt_d, 3));
   part("m_o ", v.mean_norm, fixed_text(v.mean_norm, 3));
+  if (!v.verdict.empty()) line += "  " + v.verdict;
   part("kNN ", v.knn, percent_text(v.knn));
   part("left ", v.seconds_left, duration_text(v.seconds_left));
   return line;

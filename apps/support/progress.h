@@ -15,6 +15,7 @@ struct ProgressValues {
   double loss = unknown, images_per_second = unknown, contrastive_accuracy = unknown;
   double std_sqrt_d = unknown;  ///< 1: the representation uses all directions; 0: collapsed
   double mean_norm = unknown;   ///< m_o, the length of the mean unit vector; 0: centred, 1: collapsed
+  std::string verdict;          ///< of the collapse probe; empty: none yet
   double knn = unknown;
   double seconds_left = unknown;
 };
@@ -28,6 +29,8 @@ class ProgressLine {
   ~ProgressLine();
   /// Shows the values, at most every tenth of a second on a terminal and every `plain_interval` seconds elsewhere.
   void show(const ProgressValues& values, bool now = false);
+  /// Whether a line changes in place.
+  bool terminal() const { return terminal_; }
   /// A line that stays.
   void say(const std::string& line);
 

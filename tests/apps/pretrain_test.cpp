@@ -33,6 +33,28 @@ std::vector<std::string> with(std::vector<std::string> arguments, const std::str
   return arguments;
 }
 
+/// How often `part` occurs.
+int occurrences(const std::string& all, const std::string& part) {
+  int count = 0;
+  for (std::size_t at = all.find(part); at != std::string::npos; at = all.find(part, at + 1)) ++count;
+  return count;
+}
+
+TEST(Pretrain, TheLastStepOfAnEpochIsShownOnce) {
+  const TemporaryFolder folder;
+  const Outcome run = kagami(folder.path(), with(small_run("a", {"--probe-every", "7"}), "--knn-every", "1"));
+  ASSERT_EQ(run.code, 0) << run.err;
+  for (const char* step : {"step 7/28 ", "step 14/28 ", "step 21/28 ", "step 28/28 "})
+    EXPECT_EQ(occurrences(run.out, step), 1) << step << " in\n" << run.out;
+  EXPECT_EQ(logged(folder / "a", "probe_rank").size(), 5U);
+  const Outcome silent = kagami(folder.path(), small_run("b", {"--probe-images", "0"}));
+  ASSERT_EQ(silent.code, 0) << silent.err;
+  EXPECT_TRUE(logged(folder / "b", "probe_rank").empty());
+  auto watched = checkpoint_tensors(folder / "a");
+  EXPECT_EQ(watched.erase("run.initial_rank"), 1U);
+  EXPECT_TRUE(watched == checkpoint_tensors(folder / "b")) << "the probe changed the run";
+}
+
 TEST(Pretrain, WritesTheRunAndRepeatsFromItsConfig) {
   const TemporaryFolder folder;
   const Outcome first = kagami(folder.path(), small_run("a"));
@@ -47,6 +69,7 @@ TEST(Pretrain, WritesTheRunAndRepeatsFromItsConfig) {
   EXPECT_EQ(logged(folder / "a", "loss").size(), static_cast<std::size_t>(small_run_steps));
   EXPECT_EQ(logged(folder / "a", "mean_loss").size(), 4U);
   EXPECT_EQ(logged(folder / "a", "knn").size(), 2U);
+  EXPECT_EQ(logged(folder / "a", "probe_rank").size(), 2U);  // before the first step and after the last
 
   const Outcome second =
       kagami(folder.path(), {"pretrain", "--recipe", "a/config.ini", "--threads", "2", "--out", "b"});

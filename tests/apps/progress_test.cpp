@@ -17,10 +17,11 @@ TEST(Progress, SaysWhatIsKnown) {
   values.contrastive_accuracy = 0.5;
   values.std_sqrt_d = 0.98;
   values.mean_norm = 0.0511;
+  values.verdict = "healthy";
   values.knn = 0.4;
   values.seconds_left = 92;
   EXPECT_EQ(progress_text(values),
-            "epoch 2/19  step 40/589  loss 4.2500  1852 img/s  acc 50.0 %  std·√d 0.980  m_o 0.051  kNN 40.0 %  "
+            "epoch 2/19  step 40/589  loss 4.2500  1852 img/s  acc 50.0 %  std·√d 0.980  m_o 0.051  healthy  kNN 40.0 %  "
             "left 1 min 32 s");
 }
 

@@ -68,12 +68,14 @@ struct Listener : PretrainObserver {
     steps.push_back(r);
     if (stop_after == r.progress.step) stop = true;
   }
+  void on_probe(const CollapseReport& r) override { probes.push_back(r); }
   void on_epoch(const EpochReport& r) override { epochs.push_back(r); }
   void on_checkpoint(const fs::path&, const Progress&) override { ++checkpoints; }
   void on_note(const std::string& note) override { notes += note + '\n'; }
   PretrainPlan plan;
   std::vector<StepReport> steps;
   std::vector<EpochReport> epochs;
+  std::vector<CollapseReport> probes;
   std::string notes;
   int checkpoints = 0;
   std::int64_t stop_after = -1;
@@ -154,6 +156,7 @@ TEST_F(PretrainTest, WatchingChangesNothing) {
   PretrainConfig quiet = small_config();
   quiet.knn_every = 0;
   quiet.log_every = 1000;
+  quiet.probe_images = 0;
   Pretraining loud(small_config(), data, Device::cpu()), silent(quiet, data, Device::cpu());
   Listener a, b;
   go(loud, a);
@@ -162,6 +165,56 @@ TEST_F(PretrainTest, WatchingChangesNothing) {
   EXPECT_EQ(b.steps.size(), 3U);  // the last of each epoch
   EXPECT_FALSE(b.epochs.back().knn.has_value());
   EXPECT_EQ(b.checkpoints, 0);
+  EXPECT_TRUE(b.probes.empty());
+}
+
+TEST_F(PretrainTest, TheProbeLooksAtFixedImagesAndChangesNothing) {
+  PretrainConfig often = small_config(), never = small_config();
+  often.probe_every = 1;
+  never.probe_images = 0;
+  for (const char* bn_views : {"per-view", "joint"}) {
+    often.bn_views = never.bn_views = bn_views;
+    Pretraining watched(often, data, Device::cpu()), alone(never, data, Device::cpu());
+    Listener a, b;
+    go(watched, a);
+    go(alone, b);
+    EXPECT_EQ(weights(watched), weights(alone));
+    EXPECT_EQ(watched.method().params().buffers().to_host<float>(), alone.method().params().buffers().to_host<float>());
+    ASSERT_EQ(a.probes.size(), 13U);  // before the first step, and after each
+    for (std::size_t i = 0; i < a.probes.size(); ++i) {
+      EXPECT_EQ(a.probes[i].step, static_cast<std::int64_t>(i));
+      EXPECT_EQ(a.probes[i].images, 70);
+      EXPECT_TRUE(a.probes[i].rank >= 1 && a.probes[i].rank <= 8) << a.probes[i].rank;
+    }
+    // The first step's learning rate is 0: the same images, views and weights, so the same numbers.
+    EXPECT_EQ(a.probes[0].m_o, a.probes[1].m_o);
+    EXPECT_EQ(a.probes[0].uniformity, a.probes[1].uniformity);
+    EXPECT_NE(a.probes[1].uniformity, a.probes[2].uniformity);
+  }
+}
+
+TEST_F(PretrainTest, AResumedRunProbesAsTheWholeOne) {
+  PretrainConfig config = small_config();
+  config.probe_every = 2;
+  Pretraining whole(config, data, Device::cpu());
+  Listener heard;
+  go(whole, heard);
+  const double initial_rank = load_checkpoint(folder, Device::cpu()).find("run.initial_rank")->item();
+  EXPECT_EQ(initial_rank, heard.probes.front().rank);
+  Listener interrupted, rest;
+  interrupted.stop_after = 5;
+  Pretraining first(config, data, Device::cpu()), second(config, data, Device::cpu());
+  go(first, interrupted);
+  second.resume(folder);
+  go(second, rest);
+  EXPECT_EQ(load_checkpoint(folder, Device::cpu()).find("run.initial_rank")->item(), initial_rank);
+  ASSERT_EQ(interrupted.probes.size() + rest.probes.size(), heard.probes.size());
+  for (std::size_t i = 0; i < rest.probes.size(); ++i) {
+    const CollapseReport& expected = heard.probes[interrupted.probes.size() + i];
+    EXPECT_EQ(rest.probes[i].step, expected.step);
+    EXPECT_EQ(rest.probes[i].rank, expected.rank);
+    EXPECT_EQ(rest.probes[i].uniformity, expected.uniformity);
+  }
 }
 
 TEST_F(PretrainTest, TheSameBitsWithAnyNumberOfThreads) {
