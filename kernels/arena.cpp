@@ -49,6 +49,7 @@ struct Arena::Impl {
     std::size_t bytes;
     MemoryUse use;
   };
+  MemorySource source;
   mutable std::mutex guard;
   std::map<std::size_t, std::vector<void*>> cached;  // by size
   std::unordered_map<void*, Block> live;
@@ -57,7 +58,7 @@ struct Arena::Impl {
   void free_cached() {
     for (auto& [bytes, blocks] : cached)
       for (void* block : blocks) {
-        std::free(block);
+        source.release(block);
         stats.reserved -= bytes;
       }
     cached.clear();
@@ -74,12 +75,10 @@ struct Arena::Impl {
   }
 
   void* from_system(std::size_t bytes) {
-    const std::size_t alignment = bytes >= huge ? huge : 64;
-    const std::size_t size = (bytes + alignment - 1) / alignment * alignment;
-    void* block = std::aligned_alloc(alignment, size);
+    void* block = source.allocate(bytes);
     if (!block) {
       free_cached();
-      block = std::aligned_alloc(alignment, size);
+      block = source.allocate(bytes);
     }
     if (!block) {
       std::ostringstream message;
@@ -89,14 +88,24 @@ struct Arena::Impl {
       message << "); a smaller batch needs less";
       throw std::runtime_error(message.str());
     }
-    if (bytes >= huge) madvise(block, size, MADV_HUGEPAGE);
     stats.reserved += bytes;
     ++stats.system_allocations;
     return block;
   }
 };
 
-Arena::Arena() : impl_(std::make_unique<Impl>()) {}
+MemorySource host_memory() {
+  const auto allocate = [](std::size_t bytes) {
+    const std::size_t alignment = bytes >= huge ? huge : 64;
+    const std::size_t size = (bytes + alignment - 1) / alignment * alignment;
+    void* block = std::aligned_alloc(alignment, size);
+    if (block && bytes >= huge) madvise(block, size, MADV_HUGEPAGE);
+    return block;
+  };
+  return {allocate, [](void* block) { std::free(block); }};
+}
+
+Arena::Arena(MemorySource source) : impl_(std::make_unique<Impl>()) { impl_->source = std::move(source); }
 
 Arena::~Arena() { impl_->free_cached(); }
 

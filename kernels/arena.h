@@ -2,6 +2,7 @@
 // The memory of one device: a caching allocator. Freed blocks are kept and reused, so a steady state allocates nothing.
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 
 namespace kagami {
@@ -20,10 +21,18 @@ struct MemoryStats {
   std::uint64_t system_allocations = 0;  ///< calls that had to ask the system
 };
 
-/// Thread-safe. Blocks are aligned to 64 bytes (2 MiB and huge pages from 2 MiB on).
+/// Where an arena takes its memory from: `allocate` returns null when there is no more.
+struct MemorySource {
+  std::function<void*(std::size_t bytes)> allocate;
+  std::function<void(void* block)> release;
+};
+/// The host's memory. Blocks are aligned to 64 bytes (2 MiB and huge pages from 2 MiB on).
+MemorySource host_memory();
+
+/// Thread-safe.
 class Arena {
  public:
-  Arena();
+  explicit Arena(MemorySource source = host_memory());
   ~Arena();
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;

@@ -1,0 +1,76 @@
+#pragma once
+// For tests of CUDA kernels: a device, its memory, and the emulator's schedules.
+#if KAGAMI_HAS_CUDA
+#include <gtest/gtest.h>
+
+#include <span>
+#include <vector>
+
+#include "kernels/cuda/cuda.h"
+#include "kernels/cuda/runtime.h"
+
+namespace kagami {
+
+/// The first CUDA device, with a stream and scratch memory of its own.
+Cuda test_cuda();
+
+/// Memory of the test device. New memory holds NaN where a kernel writes nothing.
+template <class T>
+class OnDevice {
+ public:
+  explicit OnDevice(std::size_t count) : data_(static_cast<T*>(cuda::allocate(0, count * sizeof(T)))), count_(count) {
+    cuda::fill_bytes(data_, 0xff, count * sizeof(T), test_cuda().stream);
+  }
+  explicit OnDevice(const std::vector<T>& values) : OnDevice(values.size()) {
+    cuda::copy(data_, values.data(), count_ * sizeof(T), test_cuda().stream);
+  }
+  OnDevice(const OnDevice&) = delete;
+  OnDevice& operator=(const OnDevice&) = delete;
+  ~OnDevice() {
+    cuda::synchronize(test_cuda().stream);
+    cuda::release(0, data_);
+  }
+  T* data() const { return data_; }
+  std::vector<T> host() const {
+    std::vector<T> values(count_);
+    cuda::copy(values.data(), data_, count_ * sizeof(T), test_cuda().stream);
+    cuda::synchronize(test_cuda().stream);
+    return values;
+  }
+
+ private:
+  T* data_;
+  std::size_t count_;
+};
+
+/// Runs a case under every schedule of the emulator (once on a GPU): the orders in which threads run and asynchronous
+/// copies land.
+template <class F>
+void under_every_schedule(F&& run) {
+#if KAGAMI_EMULATED
+  using emulator::Async, emulator::Order;
+  const emulator::Config before = emulator::config();
+  const struct {
+    Order order;
+    Async async;
+    std::uint64_t seed;
+    const char* name;
+  } schedules[] = {{Order::forward, Async::eager, 1, "forward, eager"},
+                   {Order::reverse, Async::lazy, 1, "reverse, lazy"},
+                   {Order::random, Async::random, 1, "random, seed 1"},
+                   {Order::random, Async::random, 2, "random, seed 2"}};
+  for (const auto& schedule : schedules) {
+    SCOPED_TRACE(schedule.name);
+    emulator::config().order = schedule.order;
+    emulator::config().async = schedule.async;
+    emulator::config().seed = schedule.seed;
+    run();
+  }
+  emulator::config() = before;
+#else
+  run();
+#endif
+}
+
+}  // namespace kagami
+#endif
