@@ -23,6 +23,9 @@ target_compile_features(kagami_flags INTERFACE cxx_std_20)
 if(KAGAMI_SANITIZE)
   target_compile_options(kagami_flags INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -g)
   target_link_options(kagami_flags INTERFACE -fsanitize=address,undefined)
+  if(KAGAMI_CUDA STREQUAL emulated)
+    target_compile_definitions(kagami_flags INTERFACE KAGAMI_ASAN=1)  # the emulator tells them of its fibers
+  endif()
 endif()
 
 find_package(OpenMP REQUIRED COMPONENTS CXX)

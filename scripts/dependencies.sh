@@ -16,9 +16,10 @@ kagami_missing_packages() {
   command -v cmake >/dev/null || echo cmake
   command -v ninja >/dev/null || echo ninja-build
   command -v git >/dev/null || echo git
-  # Both or none: the packages of two Boost versions exclude each other.
-  { kagami_has_header boost/program_options.hpp && kagami_has_header boost/json.hpp; } ||
-    printf '%s\n' libboost-program-options-dev libboost-json-dev
+  # All or none: the packages of two Boost versions exclude each other. Context is for tests of CUDA code without a GPU.
+  { kagami_has_header boost/program_options.hpp && kagami_has_header boost/json.hpp &&
+    kagami_has_header boost/context/detail/fcontext.hpp; } ||
+    printf '%s\n' libboost-program-options-dev libboost-json-dev libboost-context-dev
   { printf '#include <cstdio>\n#include <jpeglib.h>\n' | "${CXX:-c++}" -x c++ -fsyntax-only - >/dev/null 2>&1; } || echo libjpeg-dev
   kagami_has_header spng.h || echo libspng-dev
   kagami_has_header zlib.h || echo zlib1g-dev

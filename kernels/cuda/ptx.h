@@ -1,6 +1,6 @@
-// Thin PTX wrappers: inline asm on the GPU, the runtime's emulation on the CPU.
-// Under nvcc's host pass the bodies are empty (they are never called there).
 #pragma once
+// Thin PTX wrappers: inline assembly on the GPU, the emulator's functions on the CPU.
+// In nvcc's pass for the host the bodies are empty; nothing calls them there.
 #include "kernels/cuda/cuda.h"
 #include "kernels/cuda/tensor_map.h"
 
@@ -13,10 +13,11 @@
 #define KAGAMI_LOC , ::kagami::emulator::Loc loc = ::kagami::emulator::Loc::current()
 #define KAGAMI_LOC_ONLY ::kagami::emulator::Loc loc = ::kagami::emulator::Loc::current()
 
-namespace kagami::emulator {  // implemented in runtime.cpp / async.cpp
+namespace kagami::emulator {
 void ldmatrix(uint32_t* regs, int count, bool trans, const void* row, Loc);
 void stmatrix(const uint32_t* regs, int count, bool trans, void* row, Loc);
 void mma_m16n8k16_bf16(float* d, const uint32_t* a, const uint32_t* b, const float* c, Loc);
+void mma_m16n8k8_tf32(float* d, const uint32_t* a, const uint32_t* b, const float* c, Loc);
 
 void cp_async(void* smem_dst, const void* gmem_src, int bytes, int src_bytes, Loc);
 void cp_async_commit(Loc);
@@ -79,6 +80,30 @@ KAGAMI_PTX void mma_m16n8k16_bf16(float (&d)[4], const uint32_t (&a)[4], const u
 #elif !defined(__CUDACC__)
   kagami::emulator::mma_m16n8k16_bf16(d, a, b, c, loc);
 #endif
+}
+/// The same with a: 16x8, b: 8x8, tf32 in: floats whose 13 lowest bits are ignored. Use to_tf32 to round them.
+KAGAMI_PTX void mma_m16n8k8_tf32(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2],
+                                 const float (&c)[4] KAGAMI_LOC) {
+#if defined(__CUDA_ARCH__)
+  asm volatile(
+      "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%10,%11,%12,%13};"
+      : "=f"(d[0]), "=f"(d[1]), "=f"(d[2]), "=f"(d[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]), "f"(c[0]), "f"(c[1]), "f"(c[2]), "f"(c[3]));
+#elif !defined(__CUDACC__)
+  kagami::emulator::mma_m16n8k8_tf32(d, a, b, c, loc);
+#endif
+}
+/// Rounds to tf32's 10 mantissa bits, ties away from zero (cvt.rna), as mma_m16n8k8_tf32 wants its operands.
+KAGAMI_PTX uint32_t to_tf32(float x) {
+  uint32_t bits = 0;
+#if defined(__CUDA_ARCH__)
+  asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(bits) : "f"(x));
+#elif !defined(__CUDACC__)
+  bits = std::bit_cast<uint32_t>(x);
+  const bool finite = (bits & 0x7F800000u) != 0x7F800000u;
+  bits = (finite ? bits + 0x1000u : bits) & 0xFFFFE000u;
+#endif
+  return bits;
 }
 
 /// Copies src_bytes (0..16) and zero-fills the rest of the 16 bytes.

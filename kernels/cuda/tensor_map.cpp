@@ -1,5 +1,6 @@
-// The GPU build's make_tensor_map_bf16 (g++ compiles it; no nvcc needed).
+// The driver's tensor maps; only in builds with CUDA.
 #include "kernels/cuda/tensor_map.h"
+
 #include <cudaTypedefs.h>
 #include <cuda_runtime_api.h>
 #include <stdexcept>

@@ -1,6 +1,5 @@
-// TMA tensor maps. TensorMap (cuda.h, host-clean) is opaque on the GPU side; the CPU runtime
-// stores its own fields in the same 128 bytes, so kernels take the same type on both sides.
 #pragma once
+// Tensor maps: what a TMA copy knows of the tensor it copies a tile of.
 #include <cstdint>
 #include <span>
 
@@ -19,6 +18,6 @@ struct TensorMapSpec {
   int swizzle_bytes = 128;            // 0 or 128
 };
 
-/// bf16 tiled tensor map. CPU: checks the driver's rules itself. GPU: cuTensorMapEncodeTiled.
+/// A tiled map of bf16 values. Throws when a rule of the hardware is broken (alignment of base and strides, box sizes).
 TensorMap make_tensor_map_bf16(const TensorMapSpec&);
 }  // namespace kagami

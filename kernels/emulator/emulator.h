@@ -1,6 +1,6 @@
-// CUDA C++ builtins for g++, backed by the fiber runtime in runtime.cpp.
-// Included through simt.h only.
 #pragma once
+// The emulator's interface: settings and counters for tests, and CUDA C++'s builtins for g++, backed by fibers.
+// Included through kernels/cuda/cuda.h.
 #include <atomic>
 #include <bit>
 #include <cmath>
@@ -45,8 +45,8 @@ struct Config {
   uint64_t seed = 1;
   Order order = Order::random;
   Async async = Async::random;
-  int workers = 1;                // OS threads running blocks
-  size_t stack_bytes = 64 << 10;  // per CUDA thread; the sanitizers need more (see runtime.cpp)
+  int workers = 1;                // OS threads that run blocks
+  size_t stack_bytes = 64 << 10;  // per CUDA thread; the sanitizers get more
 };
 Config& config();  // process-wide; the environment (KAGAMI_EMULATOR_SEED, ...) sets the defaults
 

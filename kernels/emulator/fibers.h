@@ -1,5 +1,5 @@
-// Private to the runtime: fibers, threads, warps, one running block.
 #pragma once
+// Private to the emulator: fibers, threads, warps, one running block.
 #include <boost/context/detail/fcontext.hpp>
 #include <deque>
 #include <exception>
@@ -7,8 +7,10 @@
 #include <memory>
 #include <string>
 #include <vector>
+
 #include "kernels/cuda/tensor_map.h"
 #include "kernels/emulator/emulator.h"
+#include "kernels/emulator/sanitizers.h"
 
 namespace kagami::emulator::detail {
 
@@ -196,34 +198,18 @@ class Worker {
   friend std::string describe(const Worker&, const Thread&);
 };
 
-Worker& worker();  // of the current fiber; throws outside a kernel
+extern constinit thread_local Worker* current_worker;  // null outside a kernel; gdb_emulator.py looks at it
+Worker& worker();                                      // of the current fiber; throws outside a kernel
+
+constexpr std::size_t page = 4096;
+/// Makes a crash in a kernel name the kernel, block and thread. Once per OS thread.
+void install_crash_report();
 
 std::string to_string(Loc);
 std::string to_string(uint3);
 
-// ---- sanitizers (no-ops in ordinary builds)
-void tsan_release(void* tag);
-void tsan_acquire(void* tag);
-void tsan_read(const void* p, size_t bytes);
-void tsan_write(void* p, size_t bytes);
-/// What the copy engine and the tensor cores access is theirs, not the CUDA thread's.
-class OnEngine {
- public:
-  OnEngine(Worker&, void* issued_tag, void* completed_tag);
-  ~OnEngine();
-
- private:
-  [[maybe_unused]] void *completed_, *before_ = nullptr;
-};
-/// While one lives, what the runtime itself does on this fiber (malloc, memcpy) is no race.
-class Quiet {
- public:
-  Quiet();
-  ~Quiet();
-
- private:
-  bool mine_ = false;
-};
+/// 128-byte swizzle: the index of a 16-byte chunk (address bits 4..6) ^= the index of its 128-byte row (bits 7..9).
+inline std::size_t swizzle128(std::size_t address) { return address ^ (address >> 3 & 0x70); }
 
 bool same_place(const Loc& a, const Loc& b);
 }  // namespace kagami::emulator::detail

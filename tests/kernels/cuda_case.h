@@ -49,7 +49,10 @@ template <class F>
 void under_every_schedule(F&& run) {
 #if KAGAMI_EMULATED
   using emulator::Async, emulator::Order;
-  const emulator::Config before = emulator::config();
+  struct Restore {
+    emulator::Config before = emulator::config();
+    ~Restore() { emulator::config() = before; }
+  } restore;
   const struct {
     Order order;
     Async async;
@@ -66,10 +69,25 @@ void under_every_schedule(F&& run) {
     emulator::config().seed = schedule.seed;
     run();
   }
-  emulator::config() = before;
 #else
   run();
 #endif
+}
+
+/// The message of the error that `run` throws; empty when it throws none.
+template <class F>
+std::string error_of(F&& run) {
+  try {
+    run();
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+  return {};
+}
+
+inline testing::AssertionResult mentions(const std::string& message, const std::string& part) {
+  if (message.find(part) != std::string::npos) return testing::AssertionSuccess();
+  return testing::AssertionFailure() << "\"" << part << "\" is not in: " << message;
 }
 
 }  // namespace kagami

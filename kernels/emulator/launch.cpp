@@ -1,0 +1,103 @@
+// Settings, counters, and a launch: its blocks in an order of the schedule, on one or more workers.
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <mutex>
+#include <numeric>
+#include <thread>
+#include <utility>
+
+#include "kernels/emulator/fibers.h"
+
+namespace kagami::emulator {
+namespace {
+long env(const char* name, long fallback) {
+  const char* v = std::getenv(name);
+  return v ? std::strtol(v, nullptr, 0) : fallback;
+}
+}  // namespace
+
+Config& config() {
+  static Config c = [] {
+    Config d;
+    d.seed = uint64_t(env("KAGAMI_EMULATOR_SEED", 1));
+    d.order = Order(env("KAGAMI_EMULATOR_ORDER", long(Order::random)));
+    d.async = Async(env("KAGAMI_EMULATOR_ASYNC", long(Async::random)));
+    d.workers = int(env("KAGAMI_EMULATOR_WORKERS", 1));
+#if defined(KAGAMI_ASAN) || defined(KAGAMI_TSAN) || !defined(__OPTIMIZE__)
+    d.stack_bytes = 256 << 10;
+#endif
+    return d;
+  }();
+  return c;
+}
+
+Stats& stats() {
+  static Stats s{};
+  return s;
+}
+
+using namespace detail;
+
+void launch_blocks(std::string_view pretty, dim3 grid, dim3 block, size_t smem, const std::function<void()>& body) {
+  // "... launch(...) [with auto Kernel = NAME; Args = ...]"
+  std::string name(pretty);
+  if (auto at = name.find("Kernel = "); at != name.npos) {
+    name = name.substr(at + 9);
+    name = name.substr(0, name.find("; Args"));
+  }
+  const uint64_t threads = uint64_t(block.x) * block.y * block.z, blocks = uint64_t(grid.x) * grid.y * grid.z;
+  if (threads == 0 || threads > 1024 || blocks == 0 || grid.y > 65535 || grid.z > 65535)
+    throw Error("launch of " + name + ": bad grid or block size");
+  if (smem > Worker::dynamic_limit) throw Error("launch of " + name + ": too much dynamic shared memory");
+
+  const Config& c = config();
+  std::vector<uint32_t> order(blocks);
+  std::iota(order.begin(), order.end(), 0u);
+  if (c.order == Order::reverse) std::reverse(order.begin(), order.end());
+  if (c.order == Order::random) {
+    Random r(c.seed);
+    for (size_t i = blocks; i > 1; --i) std::swap(order[i - 1], order[r.below(uint32_t(i))]);
+  }
+
+  static std::mutex mutex;
+  static std::vector<std::unique_ptr<Worker>> pool;
+  auto take = [&] {
+    std::scoped_lock lock(mutex);
+    if (pool.empty()) return std::make_unique<Worker>();
+    auto w = std::move(pool.back());
+    pool.pop_back();
+    return w;
+  };
+  std::atomic<size_t> next{0};
+  std::atomic<bool> stop{false};
+  std::exception_ptr error;
+  auto run = [&] {
+    static thread_local bool installed = (install_crash_report(), true);
+    (void)installed;
+    auto w = take();
+    for (size_t i; !stop && (i = next++) < blocks;) {
+      uint32_t b = order[i];
+      uint3 index{b % grid.x, b / grid.x % grid.y, b / (grid.x * grid.y)};
+      try {
+        w->run_block(name, grid, block, index, smem, c.seed * 0x100000001B3ull + b, body);
+      } catch (...) {
+        std::scoped_lock lock(mutex);
+        if (!error) error = std::current_exception();
+        stop = true;
+      }
+    }
+    std::scoped_lock lock(mutex);
+    auto* sum = reinterpret_cast<uint64_t*>(&stats());
+    auto* mine = reinterpret_cast<uint64_t*>(&w->counts);
+    for (size_t i = 0; i < sizeof(Stats) / sizeof(uint64_t); ++i) sum[i] += std::exchange(mine[i], 0);
+    pool.push_back(std::move(w));
+  };
+  std::vector<std::jthread> extra;
+  for (size_t i = 1; i < std::min<size_t>(size_t(c.workers), blocks); ++i) extra.emplace_back(run);
+  run();
+  extra.clear();
+  tsan_acquire(&launch_end);
+  if (error) std::rethrow_exception(error);
+}
+}  // namespace kagami::emulator
