@@ -1,5 +1,6 @@
 #pragma once
-// Moving elements: pieces of rows, permuted axes, chosen rows. Any element type; adding needs float or double.
+// Moving elements: pieces of rows, permuted axes, chosen rows. Any element type; adding needs float or double on the
+// CPU, and on CUDA rounds a bf16 once.
 #include <cstdint>
 
 #include "kernels/launch.h"
@@ -32,5 +33,20 @@ void gather_rows(Cpu device, std::int64_t outer, std::int64_t extent, std::int64
 template <class T>
 void scatter_add_rows(Cpu device, std::int64_t outer, std::int64_t extent, std::int64_t inner,
                       const std::int32_t* indices, std::int64_t count, const T* from, T* to);
+
+#if KAGAMI_HAS_CUDA
+template <class T>
+void copy_rows(Cuda device, std::int64_t rows, std::int64_t length, const T* from, std::int64_t from_pitch, T* to,
+               std::int64_t to_pitch, Accumulate accumulate);
+template <class T>
+void permute(Cuda device, const PermuteShape& shape, const T* from, T* to);
+template <class T>
+void gather_rows(Cuda device, std::int64_t outer, std::int64_t extent, std::int64_t inner, const std::int32_t* indices,
+                 std::int64_t count, const T* from, T* to);
+/// `indices` may hold an index any number of times; finding equal ones takes count^2 / 32 steps of a warp.
+template <class T>
+void scatter_add_rows(Cuda device, std::int64_t outer, std::int64_t extent, std::int64_t inner,
+                      const std::int32_t* indices, std::int64_t count, const T* from, T* to);
+#endif
 
 }  // namespace kagami

@@ -53,4 +53,19 @@ void adamw_update(Cpu device, const UpdateRange* ranges, int range_count, const 
 template <class T>
 void ema_update(Cpu device, std::int64_t count, const StepScalars* scalars, T* target, const T* source);
 
+#if KAGAMI_HAS_CUDA
+/// CUDA: float; the ranges are in the host's memory, everything else in the device's.
+template <class T>
+void sgd_update(Cuda device, const UpdateRange* ranges, int range_count, const StepScalars* scalars,
+                const SgdSettings& settings, T* p, const T* g, T* v);
+template <class T>
+void lars_update(Cuda device, const UpdateRange* ranges, int range_count, const StepScalars* scalars,
+                 const LarsSettings& settings, T* p, const T* g, T* v);
+template <class T>
+void adamw_update(Cuda device, const UpdateRange* ranges, int range_count, const StepScalars* scalars,
+                  const AdamWSettings& settings, T* p, const T* g, T* m, T* v);
+template <class T>
+void ema_update(Cuda device, std::int64_t count, const StepScalars* scalars, T* target, const T* source);
+#endif
+
 }  // namespace kagami

@@ -1,0 +1,153 @@
+#if KAGAMI_HAS_CUDA
+#include "kernels/optimizer.h"
+
+#include <cmath>
+
+#include "kernels/philox.h"
+#include "tests/kernels/cuda_case.h"
+
+namespace kagami {
+namespace {
+
+std::vector<float> random_values(std::size_t count, std::uint32_t seed, float scale = 1) {
+  Philox random(seed, Purpose::test, 0, 0, 0);
+  std::vector<float> result;
+  for (std::size_t i = 0; i < count; ++i) result.push_back(scale * random.normal<float>());
+  return result;
+}
+
+StepScalars step_scalars(std::uint32_t step) {
+  StepScalars scalars;
+  scalars.lr[0] = 0.3 / (1 + step);
+  scalars.lr[1] = 0.02;
+  scalars.momentum = 0.9;
+  scalars.ema_tau = 0.97;
+  scalars.step = step;
+  return scalars;
+}
+
+/// Parameters of many sizes: one chunk and several, one element, and more ranges than one launch takes. Between ranges
+/// are elements nobody updates.
+std::vector<UpdateRange> ranges_of_a_model() {
+  std::vector<UpdateRange> ranges;
+  std::int64_t offset = 3;
+  const auto add = [&](std::int64_t count) {
+    const int i = static_cast<int>(ranges.size());
+    ranges.push_back({offset, count, i % 2, i % 3 != 1, i % 4 != 3});
+    offset += count + 5;
+  };
+  for (const std::int64_t count : {1, 31, 8192, 8193, 20000, 257, 0, 1024}) add(count);
+  for (int i = 0; i < 70; ++i) add(1 + i % 37);
+  return ranges;
+}
+
+struct Buffers {
+  std::vector<UpdateRange> ranges = ranges_of_a_model();
+  std::size_t count = static_cast<std::size_t>(ranges.back().offset + ranges.back().count + 4);
+  std::vector<float> p = random_values(count, 1), g = random_values(count, 2, 0.1F), a = random_values(count, 3, 0.1F),
+                     b = random_values(count, 4, 0.1F);
+  Buffers() {
+    for (float& x : b) x *= x;  // AdamW's second moment
+    const UpdateRange &still = ranges[5], &flat = ranges[8];
+    for (std::int64_t i = 0; i < still.count; ++i) p[static_cast<std::size_t>(still.offset + i)] = 0;
+    for (std::int64_t i = 0; i < flat.count; ++i) g[static_cast<std::size_t>(flat.offset + i)] = 0;
+  }
+};
+
+std::vector<double> widened(const std::vector<float>& values) { return {values.begin(), values.end()}; }
+
+void expect_near(const std::vector<float>& got, const std::vector<double>& expected, double tolerance) {
+  double worst = 0;
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    const double error = std::abs(static_cast<double>(got[i]) - expected[i]) / (1 + std::abs(expected[i]));
+    if (!(error <= worst)) worst = error;
+  }
+  EXPECT_TRUE(worst <= tolerance) << worst;
+}
+
+/// update(device, ranges, range count, scalars, p, g, a, b) for two steps: CUDA's float beside the CPU's double; the
+/// same bits on devices of every size.
+template <class F>
+void expect_updates(F&& update) {
+  constexpr double tolerance = 1e-6;
+  constexpr std::uint32_t steps = 2;
+  Buffers start;
+  Arena memory;
+  std::vector<double> p = widened(start.p), g = widened(start.g), a = widened(start.a), b = widened(start.b);
+  const auto count = static_cast<int>(start.ranges.size());
+  for (std::uint32_t step = 0; step < steps; ++step) {
+    const StepScalars scalars = step_scalars(step);
+    update(Cpu{&memory}, start.ranges.data(), count, &scalars, p.data(), static_cast<const double*>(g.data()), a.data(),
+           b.data());
+  }
+  std::vector<float> first_p, first_a;
+  Cuda device = test_cuda();
+  const int sizes[] = {1, 7, 132};
+  int runs = 0;
+  under_every_schedule([&] {
+    device.multiprocessors = sizes[runs++ % 3];
+    const OnDevice<float> dp(start.p), dg(start.g), da(start.a), db(start.b);
+    for (std::uint32_t step = 0; step < steps; ++step) {
+      const OnDevice<StepScalars> scalars(std::vector<StepScalars>{step_scalars(step)});
+      update(device, start.ranges.data(), count, static_cast<const StepScalars*>(scalars.data()), dp.data(),
+             static_cast<const float*>(dg.data()), da.data(), db.data());
+    }
+    if (first_p.empty()) {
+      first_p = dp.host();
+      first_a = da.host();
+      expect_near(first_p, p, tolerance);
+      expect_near(first_a, a, tolerance);
+      expect_near(db.host(), b, tolerance);
+    }
+    EXPECT_EQ(dp.host(), first_p);
+    EXPECT_EQ(da.host(), first_a);
+  });
+}
+
+TEST(OptimizerCuda, Sgd) {
+  for (const bool nesterov : {false, true}) {
+    SCOPED_TRACE(nesterov);
+    expect_updates([&](auto device, auto* ranges, int count, auto* scalars, auto* p, auto* g, auto* a, auto*) {
+      sgd_update(device, ranges, count, scalars, {0.01, nesterov}, p, g, a);
+    });
+  }
+}
+
+TEST(OptimizerCuda, Lars) {
+  for (int flags = 0; flags < 8; ++flags) {
+    SCOPED_TRACE(flags);
+    LarsSettings settings{0.01, 0.02};
+    settings.joint_norm = (flags & 1) != 0;
+    settings.clip = (flags & 2) != 0;
+    settings.lr_in_momentum = (flags & 4) != 0;
+    expect_updates([&](auto device, auto* ranges, int count, auto* scalars, auto* p, auto* g, auto* a, auto*) {
+      lars_update(device, ranges, count, scalars, settings, p, g, a);
+    });
+  }
+}
+
+TEST(OptimizerCuda, AdamW) {
+  expect_updates([&](auto device, auto* ranges, int count, auto* scalars, auto* p, auto* g, auto* a, auto* b) {
+    adamw_update(device, ranges, count, scalars, {0.05, 0.999, 1e-8}, p, g, a, b);
+  });
+}
+
+TEST(OptimizerCuda, Ema) {
+  expect_updates([&](auto device, auto* ranges, int count, auto* scalars, auto* p, auto*, auto* a, auto*) {
+    ema_update(device, ranges[count - 1].offset + ranges[count - 1].count, scalars, p, a);
+  });
+}
+
+TEST(OptimizerCuda, NanStaysVisible) {
+  std::vector<float> p(40, 1.0F), g(40, 0.5F), v(40, 0.0F);
+  g[7] = NAN;
+  const UpdateRange range{0, 40, 0, true, true};
+  const OnDevice<float> dp(p), dg(g), dv(v);
+  const OnDevice<StepScalars> scalars(std::vector<StepScalars>{step_scalars(0)});
+  lars_update(test_cuda(), &range, 1, scalars.data(), {}, dp.data(), static_cast<const float*>(dg.data()), dv.data());
+  for (const float x : dp.host()) EXPECT_TRUE(std::isnan(x));
+}
+
+}  // namespace
+}  // namespace kagami
+#endif
