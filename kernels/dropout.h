@@ -1,5 +1,6 @@
 #pragma once
 // Dropout (Srivastava et al. 2014), scaled in training: kept values are divided by the probability to be kept.
+#include <cmath>
 #include <cstdint>
 
 #include "kernels/launch.h"
@@ -13,5 +14,17 @@ namespace kagami {
 template <class T>
 void dropout(Cpu device, const Philox& random, double probability, std::int64_t count, const T* from, T* to,
              Accumulate accumulate);
+#if KAGAMI_HAS_CUDA
+template <class T>
+void dropout(Cuda device, const Philox& random, double probability, std::int64_t count, const T* from, T* to,
+             Accumulate accumulate);
+#endif
+
+/// An element is kept where its random number, unit_float(word), is at least the probability to be dropped. In whole
+/// numbers: where word / 2^8 is at least the threshold.
+inline std::uint32_t dropout_threshold(double probability) {
+  return static_cast<std::uint32_t>(std::ceil(probability * 0x1p24));
+}
+KAGAMI_HD inline bool dropout_keeps(std::uint32_t word, std::uint32_t threshold) { return word >> 8 >= threshold; }
 
 }  // namespace kagami

@@ -1,5 +1,6 @@
 #pragma once
-// Rows brought to unit length, or to mean 0 and variance 1. Sums are taken in double.
+// Rows brought to unit length, or to mean 0 and variance 1. Sums are taken in double, on CUDA in
+// compensated floats.
 #include <cstdint>
 
 #include "kernels/launch.h"
@@ -35,5 +36,24 @@ template <class T>
 void layer_norm_backward_parameters(Cpu device, std::int64_t rows, std::int64_t dim, const T* x, const T* mean,
                                     const T* inverse_std, const T* dy, T* dgamma, Accumulate accumulate_gamma, T* dbeta,
                                     Accumulate accumulate_beta);
+
+#if KAGAMI_HAS_CUDA
+template <class T>
+void l2_normalize_forward(Cuda device, std::int64_t rows, std::int64_t dim, Wide<T> eps, const T* x, T* y,
+                          Wide<T>* norms);
+template <class T>
+void l2_normalize_backward(Cuda device, std::int64_t rows, std::int64_t dim, Wide<T> eps, const T* y,
+                           const Wide<T>* norms, const T* dy, Wide<T> scale, T* dx, Accumulate accumulate);
+template <class T>
+void layer_norm_forward(Cuda device, std::int64_t rows, std::int64_t dim, Wide<T> eps, const T* x, const Wide<T>* gamma,
+                        const Wide<T>* beta, T* y, Wide<T>* mean, Wide<T>* inverse_std);
+template <class T>
+void layer_norm_backward(Cuda device, std::int64_t rows, std::int64_t dim, const T* x, const Wide<T>* gamma,
+                         const Wide<T>* mean, const Wide<T>* inverse_std, const T* dy, T* dx, Accumulate accumulate);
+template <class T>
+void layer_norm_backward_parameters(Cuda device, std::int64_t rows, std::int64_t dim, const T* x, const Wide<T>* mean,
+                                    const Wide<T>* inverse_std, const T* dy, Wide<T>* dgamma,
+                                    Accumulate accumulate_gamma, Wide<T>* dbeta, Accumulate accumulate_beta);
+#endif
 
 }  // namespace kagami

@@ -1,6 +1,6 @@
 #pragma once
 // Softmax along the middle of [outer, count, inner], and cross-entropy of rows. Each value is shifted by the largest of
-// its row, so nothing overflows; sums are taken in double.
+// its row, so nothing overflows; sums are taken in double, on CUDA in compensated floats.
 #include <cstdint>
 
 #include "kernels/launch.h"
@@ -27,9 +27,25 @@ template <class T>
 void cross_entropy_forward(Cpu device, std::int64_t rows, std::int64_t classes, const T* logits,
                            const std::int32_t* labels, T* log_probabilities, T* losses);
 
-/// dlogits (+)= scale (softmax - one-hot label).
+/// dlogits (+)= dloss / count (softmax - one-hot label): the loss is the sum of losses over `count`, dloss one number.
 template <class T>
 void cross_entropy_backward(Cpu device, std::int64_t rows, std::int64_t classes, const T* log_probabilities,
-                            const std::int32_t* labels, T scale, T* dlogits, Accumulate accumulate);
+                            const std::int32_t* labels, const T* dloss, std::int64_t count, T* dlogits,
+                            Accumulate accumulate);
+
+#if KAGAMI_HAS_CUDA
+template <class T>
+void softmax_forward(Cuda device, const SoftmaxShape& shape, bool logarithm, const T* x, T* y);
+template <class T>
+void softmax_backward(Cuda device, const SoftmaxShape& shape, bool logarithm, const T* y, const T* dy, T* dx,
+                      Accumulate accumulate);
+template <class T>
+void cross_entropy_forward(Cuda device, std::int64_t rows, std::int64_t classes, const T* logits,
+                           const std::int32_t* labels, Wide<T>* log_probabilities, Wide<T>* losses);
+template <class T>
+void cross_entropy_backward(Cuda device, std::int64_t rows, std::int64_t classes, const Wide<T>* log_probabilities,
+                            const std::int32_t* labels, const Wide<T>* dloss, std::int64_t count, T* dlogits,
+                            Accumulate accumulate);
+#endif
 
 }  // namespace kagami

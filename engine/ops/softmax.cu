@@ -75,9 +75,8 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& labels, std::optional<s
     const Gradients::Target dx = d.target(0);
     dispatch("cross_entropy", dy, [&](Cpu device, auto zero) {
       using T = decltype(zero);
-      const T share = *dy.data<T>() / static_cast<T>(kept.count);
       cross_entropy_backward(device, rows, classes, log_probabilities.data<T>(), kept.labels.data<std::int32_t>(),
-                             share, dx.tensor.data<T>(), dx.accumulate);
+                             dy.data<T>(), kept.count, dx.tensor.data<T>(), dx.accumulate);
     });
   };
   const Tensor loss = scale(sum(losses), 1 / static_cast<double>(kept.count));

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "kernels/cpu/parallel.h"
+#include "kernels/normalize_formula.h"
 
 namespace kagami {
 namespace {
@@ -42,7 +43,7 @@ void l2_normalize_forward(Cpu, std::int64_t rows, std::int64_t dim, T eps, const
     const T norm = static_cast<T>(std::sqrt(
         sum_of(dim, [&](std::int64_t i) { return static_cast<double>(from[i]) * static_cast<double>(from[i]); })));
     norms[r] = norm;
-    const T length = norm < eps ? eps : norm;  // NaN stays NaN
+    const T length = l2_length(norm, eps);
     for (std::int64_t i = 0; i < dim; ++i) y[r * dim + i] = from[i] / length;
   });
 }
@@ -56,8 +57,9 @@ void l2_normalize_backward(Cpu, std::int64_t rows, std::int64_t dim, T eps, cons
     const T along = cut ? T(0) : static_cast<T>(sum_of(dim, [&](std::int64_t i) {
       return static_cast<double>(unit[i]) * static_cast<double>(g[i]);
     }));
-    const T factor = scale / (cut ? eps : norms[r]);
-    for (std::int64_t i = 0; i < dim; ++i) put(dx[r * dim + i], factor * (g[i] - unit[i] * along), accumulate);
+    const T factor = scale / l2_length(norms[r], eps);
+    for (std::int64_t i = 0; i < dim; ++i)
+      put(dx[r * dim + i], l2_normalize_gradient(factor, unit[i], g[i], along), accumulate);
   });
 }
 
@@ -75,7 +77,8 @@ void layer_norm_forward(Cpu, std::int64_t rows, std::int64_t dim, T eps, const T
                             static_cast<double>(dim);
     mean[r] = static_cast<T>(centre);
     inverse_std[r] = static_cast<T>(1 / std::sqrt(variance + static_cast<double>(eps)));
-    for (std::int64_t i = 0; i < dim; ++i) y[r * dim + i] = (from[i] - mean[r]) * inverse_std[r] * gamma[i] + beta[i];
+    for (std::int64_t i = 0; i < dim; ++i)
+      y[r * dim + i] = layer_normal(from[i], mean[r], inverse_std[r]) * gamma[i] + beta[i];
   });
 }
 
@@ -84,12 +87,13 @@ void layer_norm_backward(Cpu, std::int64_t rows, std::int64_t dim, const T* x, c
                          const T* inverse_std, const T* dy, T* dx, Accumulate accumulate) {
   for_each_row(rows, dim, [&](std::int64_t r) {
     const T *from = x + r * dim, *g = dy + r * dim;
-    const auto normal = [&](std::int64_t i) { return (from[i] - mean[r]) * inverse_std[r]; };
+    const auto normal = [&](std::int64_t i) { return layer_normal(from[i], mean[r], inverse_std[r]); };
     const double count = static_cast<double>(dim);
     const T mean_g = static_cast<T>(sum_of(dim, [&](std::int64_t i) { return g[i] * gamma[i]; }) / count);
     const T mean_gn = static_cast<T>(sum_of(dim, [&](std::int64_t i) { return g[i] * gamma[i] * normal(i); }) / count);
     for (std::int64_t i = 0; i < dim; ++i)
-      put(dx[r * dim + i], inverse_std[r] * (g[i] * gamma[i] - mean_g - normal(i) * mean_gn), accumulate);
+      put(dx[r * dim + i], layer_norm_gradient(inverse_std[r], g[i] * gamma[i], normal(i), mean_g, mean_gn),
+          accumulate);
   });
 }
 
@@ -105,7 +109,7 @@ void layer_norm_backward_parameters(Cpu, std::int64_t rows, std::int64_t dim, co
       for (std::int64_t r = 0; r < rows; ++r)
         for (std::int64_t i = 0; i < count; ++i) {
           const std::int64_t at = r * dim + first + i;
-          of_gamma[i] += static_cast<double>(dy[at] * ((x[at] - mean[r]) * inverse_std[r]));
+          of_gamma[i] += static_cast<double>(dy[at] * layer_normal(x[at], mean[r], inverse_std[r]));
           of_beta[i] += static_cast<double>(dy[at]);
         }
       for (std::int64_t i = 0; i < count; ++i) {

@@ -6,6 +6,7 @@
 #include "kernels/cpu/isa/select.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/pool_kernels.h"
+#include "kernels/pool_window.h"
 
 namespace kagami {
 namespace {
@@ -24,10 +25,11 @@ const cpu::PoolKernels<double>& kernels() {
 /// Calls f(offset of the input pixel, tap) for the pixels of the window at (p, q) that lie inside the image.
 template <class F>
 void for_window(const PoolShape& shape, int p, int q, F f) {
-  const int top = p * shape.stride - shape.pad, left = q * shape.stride - shape.pad;
-  for (int i = std::max(0, -top); i < std::min(shape.kernel, shape.h - top); ++i)
-    for (int j = std::max(0, -left); j < std::min(shape.kernel, shape.w - left); ++j)
-      f((std::int64_t{top + i} * shape.w + left + j) * shape.c, static_cast<std::uint8_t>(i * shape.kernel + j));
+  const PoolWindow window = pool_window(shape, p, q);
+  for (int i = window.first_row; i < window.last_row; ++i)
+    for (int j = window.first_column; j < window.last_column; ++j)
+      f((std::int64_t{window.top + i} * shape.w + window.left + j) * shape.c,
+        static_cast<std::uint8_t>(i * shape.kernel + j));
 }
 
 }  // namespace

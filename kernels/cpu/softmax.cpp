@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "kernels/cpu/parallel.h"
+#include "kernels/softmax_formula.h"
 
 namespace kagami {
 namespace {
@@ -48,7 +49,7 @@ void softmax_forward(Cpu, const SoftmaxShape& shape, bool logarithm, const T* x,
       sum[i] += static_cast<double>(y[at]);
     });
     T finish[tile];
-    for (std::int64_t i = 0; i < width; ++i) finish[i] = static_cast<T>(logarithm ? std::log(sum[i]) : 1 / sum[i]);
+    for (std::int64_t i = 0; i < width; ++i) finish[i] = softmax_finish<T>(logarithm, sum[i]);
     for_each_value(shape, offset, width, [&](std::int64_t at, std::int64_t i) {
       y[at] = logarithm ? (x[at] - largest[i]) - finish[i] : y[at] * finish[i];
     });
@@ -61,11 +62,10 @@ void softmax_backward(Cpu, const SoftmaxShape& shape, bool logarithm, const T* y
   for_each_tile(shape, [&](std::int64_t offset, std::int64_t width) {
     double sum[tile] = {};
     for_each_value(shape, offset, width, [&](std::int64_t at, std::int64_t i) {
-      sum[i] += static_cast<double>(logarithm ? dy[at] : dy[at] * y[at]);
+      sum[i] += static_cast<double>(softmax_slope(logarithm, y[at], dy[at]));
     });
     for_each_value(shape, offset, width, [&](std::int64_t at, std::int64_t i) {
-      const T total = static_cast<T>(sum[i]);
-      const T g = logarithm ? dy[at] - std::exp(y[at]) * total : y[at] * (dy[at] - total);
+      const T g = softmax_gradient(logarithm, y[at], dy[at], static_cast<T>(sum[i]));
       dx[at] = accumulate == Accumulate::yes ? dx[at] + g : g;
     });
   });
@@ -81,12 +81,14 @@ void cross_entropy_forward(Cpu device, std::int64_t rows, std::int64_t classes, 
 
 template <class T>
 void cross_entropy_backward(Cpu, std::int64_t rows, std::int64_t classes, const T* log_probabilities,
-                            const std::int32_t* labels, T scale, T* dlogits, Accumulate accumulate) {
+                            const std::int32_t* labels, const T* dloss, std::int64_t count, T* dlogits,
+                            Accumulate accumulate) {
+  const T scale = *dloss / static_cast<T>(count);
   cpu::parallel_for(rows, 1 + grain / (classes + 1), [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t r = first; r < last; ++r)
       for (std::int64_t c = 0; c < classes; ++c) {
         const std::int64_t at = r * classes + c;
-        const T g = labels[r] < 0 ? T(0) : scale * (std::exp(log_probabilities[at]) - T(c == labels[r]));
+        const T g = labels[r] < 0 ? T(0) : cross_entropy_gradient(scale, log_probabilities[at], c == labels[r]);
         dlogits[at] = accumulate == Accumulate::yes ? dlogits[at] + g : g;
       }
   });
@@ -95,13 +97,13 @@ void cross_entropy_backward(Cpu, std::int64_t rows, std::int64_t classes, const 
 template void softmax_forward(Cpu, const SoftmaxShape&, bool, const float*, float*);
 template void softmax_backward(Cpu, const SoftmaxShape&, bool, const float*, const float*, float*, Accumulate);
 template void cross_entropy_forward(Cpu, std::int64_t, std::int64_t, const float*, const std::int32_t*, float*, float*);
-template void cross_entropy_backward(Cpu, std::int64_t, std::int64_t, const float*, const std::int32_t*, float, float*,
-                                     Accumulate);
+template void cross_entropy_backward(Cpu, std::int64_t, std::int64_t, const float*, const std::int32_t*, const float*,
+                                     std::int64_t, float*, Accumulate);
 template void softmax_forward(Cpu, const SoftmaxShape&, bool, const double*, double*);
 template void softmax_backward(Cpu, const SoftmaxShape&, bool, const double*, const double*, double*, Accumulate);
 template void cross_entropy_forward(Cpu, std::int64_t, std::int64_t, const double*, const std::int32_t*, double*,
                                     double*);
-template void cross_entropy_backward(Cpu, std::int64_t, std::int64_t, const double*, const std::int32_t*, double,
-                                     double*, Accumulate);
+template void cross_entropy_backward(Cpu, std::int64_t, std::int64_t, const double*, const std::int32_t*, const double*,
+                                     std::int64_t, double*, Accumulate);
 
 }  // namespace kagami

@@ -120,6 +120,13 @@ __device__ float team_sum(std::int64_t count, Term term) {
   return Team::reduce(sum.total(), Add{});
 }
 
+/// Calls f(team) with the team for rows of `length` neighbours in memory.
+template <class F>
+void with_team(std::int64_t length, F&& f) {
+  if (length <= longest_warp_row) return f(OneWarp{});
+  f(WholeBlock{});
+}
+
 /// One team a row. Of no row nothing is launched.
 template <class Team, auto Kernel, class... Args>
 void launch_teams(const Cuda& device, std::int64_t rows, Args... args) {

@@ -1,20 +1,12 @@
 #if KAGAMI_HAS_CUDA
 #include "kernels/copy.h"
 
-#include <cstring>
 #include <numeric>
 
-#include "kernels/philox.h"
-#include "tests/kernels/cuda_case.h"
+#include "tests/kernels/cuda_reference.h"
 
 namespace kagami {
 namespace {
-
-Arena& host_arena() {
-  static Arena memory;
-  return memory;
-}
-const Cpu cpu_device{&host_arena()};
 
 /// Values that differ from one another; small whole numbers, so that every type holds them.
 template <class T>
@@ -25,16 +17,11 @@ std::vector<T> values(std::int64_t count, std::uint32_t seed) {
   return result;
 }
 
-template <class T>
-bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
-}
-
 /// Runs f(device, from, to) on the CPU and on CUDA, on devices of several sizes, and expects the same bits.
 template <class T, class F>
 void expect_same(const std::vector<T>& from, const std::vector<T>& to, F&& f) {
   std::vector<T> expected = to;
-  f(cpu_device, from.data(), expected.data());
+  f(test_cpu(), from.data(), expected.data());
   const OnDevice<T> source(from);
   for (const int multiprocessors : {1, 7, 132}) {
     SCOPED_TRACE(multiprocessors);
@@ -114,15 +101,6 @@ TYPED_TEST(CopyCuda, Gather) {
   });
 }
 
-/// Real numbers whose sums depend on their order.
-template <class T>
-std::vector<T> reals(std::int64_t count, std::uint32_t seed) {
-  Philox random(seed, Purpose::test, 0, 0, 0);
-  std::vector<T> result;
-  for (std::int64_t i = 0; i < count; ++i) result.push_back(T(static_cast<Wide<T>>(random.normal<float>())));
-  return result;
-}
-
 std::vector<std::int32_t> repeated_indices(std::int64_t count, std::uint32_t extent) {
   Philox random(6, Purpose::test, 0, 0, 0);
   std::vector<std::int32_t> indices;
@@ -132,14 +110,14 @@ std::vector<std::int32_t> repeated_indices(std::int64_t count, std::uint32_t ext
 
 TEST(CopyCudaSums, RowsAreAddedBitForBit) {
   under_every_schedule([&] {
-    expect_same(reals<float>(9 * 40, 7), reals<float>(9 * 50, 8), [](auto device, const float* from, float* to) {
-      copy_rows(device, 9, 37, from, 40, to, 50, Accumulate::yes);
-    });
+    expect_same(
+        normal_values<float>(9 * 40, 7), normal_values<float>(9 * 50, 8),
+        [](auto device, const float* from, float* to) { copy_rows(device, 9, 37, from, 40, to, 50, Accumulate::yes); });
   });
 }
 
 TEST(CopyCudaSums, RowsOfBf16AreRoundedOnce) {
-  const std::vector<bf16> from = reals<bf16>(60, 7), to = reals<bf16>(60, 8);
+  const std::vector<bf16> from = normal_values<bf16>(60, 7), to = normal_values<bf16>(60, 8);
   under_every_schedule([&] {
     const OnDevice<bf16> source(from), target(to);
     copy_rows(test_cuda(), 4, 15, source.data(), 15, target.data(), 15, Accumulate::yes);
@@ -155,7 +133,7 @@ TEST(CopyCudaSums, ScatterAddsInOrder) {
       SCOPED_TRACE(count);
       const std::vector<std::int32_t> indices = repeated_indices(count, 12);
       const OnDevice<std::int32_t> on_device(indices);
-      expect_same(reals<float>(2 * count * 9, 9), reals<float>(2 * 12 * 9, 10),
+      expect_same(normal_values<float>(2 * count * 9, 9), normal_values<float>(2 * 12 * 9, 10),
                   [&](auto device, const float* from, float* to) {
                     const bool cpu = std::is_same_v<decltype(device), Cpu>;
                     scatter_add_rows(device, 2, 12, 9, cpu ? indices.data() : on_device.data(), count, from, to);
@@ -167,7 +145,7 @@ TEST(CopyCudaSums, ScatterAddsInOrder) {
 TEST(CopyCudaSums, ScatterAddOfBf16IsRoundedOnce) {
   constexpr std::int64_t count = 90, inner = 6, extent = 4;
   const std::vector<std::int32_t> indices = repeated_indices(count, extent);
-  const std::vector<bf16> from = reals<bf16>(count * inner, 11), to = reals<bf16>(extent * inner, 12);
+  const std::vector<bf16> from = normal_values<bf16>(count * inner, 11), to = normal_values<bf16>(extent * inner, 12);
   std::vector<float> expected;
   for (const bf16 x : to) expected.push_back(static_cast<float>(x));
   for (std::size_t j = 0; j < indices.size(); ++j)

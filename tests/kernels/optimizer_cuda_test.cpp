@@ -1,20 +1,10 @@
 #if KAGAMI_HAS_CUDA
 #include "kernels/optimizer.h"
 
-#include <cmath>
-
-#include "kernels/philox.h"
-#include "tests/kernels/cuda_case.h"
+#include "tests/kernels/cuda_reference.h"
 
 namespace kagami {
 namespace {
-
-std::vector<float> random_values(std::size_t count, std::uint32_t seed, float scale = 1) {
-  Philox random(seed, Purpose::test, 0, 0, 0);
-  std::vector<float> result;
-  for (std::size_t i = 0; i < count; ++i) result.push_back(scale * random.normal<float>());
-  return result;
-}
 
 StepScalars step_scalars(std::uint32_t step) {
   StepScalars scalars;
@@ -44,8 +34,10 @@ std::vector<UpdateRange> ranges_of_a_model() {
 struct Buffers {
   std::vector<UpdateRange> ranges = ranges_of_a_model();
   std::size_t count = static_cast<std::size_t>(ranges.back().offset + ranges.back().count + 4);
-  std::vector<float> p = random_values(count, 1), g = random_values(count, 2, 0.1F), a = random_values(count, 3, 0.1F),
-                     b = random_values(count, 4, 0.1F);
+  std::vector<float> p = values(1, 1), g = values(2, 0.1F), a = values(3, 0.1F), b = values(4, 0.1F);
+  std::vector<float> values(std::uint32_t seed, float scale) const {
+    return normal_values<float>(static_cast<std::int64_t>(count), seed, scale);
+  }
   Buffers() {
     for (float& x : b) x *= x;  // AdamW's second moment
     const UpdateRange &still = ranges[5], &flat = ranges[8];
@@ -54,30 +46,17 @@ struct Buffers {
   }
 };
 
-std::vector<double> widened(const std::vector<float>& values) { return {values.begin(), values.end()}; }
-
-void expect_near(const std::vector<float>& got, const std::vector<double>& expected, double tolerance) {
-  double worst = 0;
-  for (std::size_t i = 0; i < got.size(); ++i) {
-    const double error = std::abs(static_cast<double>(got[i]) - expected[i]) / (1 + std::abs(expected[i]));
-    if (!(error <= worst)) worst = error;
-  }
-  EXPECT_TRUE(worst <= tolerance) << worst;
-}
-
 /// update(device, ranges, range count, scalars, p, g, a, b) for two steps: CUDA's float beside the CPU's double; the
 /// same bits on devices of every size.
 template <class F>
 void expect_updates(F&& update) {
-  constexpr double tolerance = 1e-6;
   constexpr std::uint32_t steps = 2;
   Buffers start;
-  Arena memory;
   std::vector<double> p = widened(start.p), g = widened(start.g), a = widened(start.a), b = widened(start.b);
   const auto count = static_cast<int>(start.ranges.size());
   for (std::uint32_t step = 0; step < steps; ++step) {
     const StepScalars scalars = step_scalars(step);
-    update(Cpu{&memory}, start.ranges.data(), count, &scalars, p.data(), static_cast<const double*>(g.data()), a.data(),
+    update(test_cpu(), start.ranges.data(), count, &scalars, p.data(), static_cast<const double*>(g.data()), a.data(),
            b.data());
   }
   std::vector<float> first_p, first_a;
@@ -95,9 +74,9 @@ void expect_updates(F&& update) {
     if (first_p.empty()) {
       first_p = dp.host();
       first_a = da.host();
-      expect_near(first_p, p, tolerance);
-      expect_near(first_a, a, tolerance);
-      expect_near(db.host(), b, tolerance);
+      expect_close("p", first_p, p);
+      expect_close("a", first_a, a);
+      expect_close("b", db.host(), b);
     }
     EXPECT_EQ(dp.host(), first_p);
     EXPECT_EQ(da.host(), first_a);
