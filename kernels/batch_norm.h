@@ -40,6 +40,24 @@ KAGAMI_HD BatchNormAffine<T> batch_norm_affine(double mean, double var, double e
 KAGAMI_HD inline double batch_norm_running(double running, double value, double momentum) {
   return (1 - momentum) * running + momentum * value;
 }
+/// A channel's running statistic while it follows the groups of a batch, in their order.
+class BatchNormFollower {
+ public:
+  KAGAMI_HD BatchNormFollower(double value, double momentum, RunningUpdate update)
+      : value_(value), momentum_(momentum), update_(update) {}
+  KAGAMI_HD void add(double measured) {
+    sum_ += measured;
+    groups_ += 1;
+    if (update_ == RunningUpdate::in_order) value_ = batch_norm_running(value_, measured, momentum_);
+  }
+  KAGAMI_HD double value() const {
+    return update_ == RunningUpdate::mean ? batch_norm_running(value_, sum_ / groups_, momentum_) : value_;
+  }
+
+ private:
+  double value_, momentum_, sum_ = 0, groups_ = 0;
+  RunningUpdate update_;
+};
 /// The unbiased variance, which the running variance follows.
 KAGAMI_HD inline double batch_norm_unbiased(double var, std::int64_t rows) {
   return var * static_cast<double>(rows) / static_cast<double>(rows - 1);
@@ -51,6 +69,10 @@ template <class T>
 struct BatchNormGradient {
   T a, b, c, rest;
 };
+/// A group's part of the gradient of gamma, from the same sums.
+KAGAMI_HD inline double batch_norm_dgamma(double inverse_std, double mean_rest, double sum_g, double sum_gx) {
+  return (sum_gx - mean_rest * sum_g) * inverse_std;
+}
 /// sum_g and sum_gx = sum g (x - mean) are over the group's rows; mean is the rounded one, to which `mean_rest` adds up
 /// to the exact one. With running statistics mean and variance are constants: b = c = 0.
 template <class T>
@@ -65,20 +87,36 @@ KAGAMI_HD BatchNormGradient<T> batch_norm_gradient(double gamma, double inverse_
   return {a, b, c, static_cast<T>(exact - c)};
 }
 
+// Activations are T. What belongs to a channel (statistics, parameters, their gradients) is Wide<T>: float beside bf16.
+
 /// What the op keeps per group and channel; each array is [groups, channels].
 template <class T>
 struct BatchNormSaved {
-  T *mean, *mean_rest, *inverse_std, *scale, *shift;  ///< mean_rest: what rounding cut off the mean
+  Wide<T>*mean, *mean_rest, *inverse_std, *scale, *shift;  ///< mean_rest: what rounding cut off the mean
 };
 
 /// Parameters, each [channels] or null: gamma 1, beta 0, no running statistics.
 template <class T>
 struct BatchNormParameters {
-  const T* gamma = nullptr;
-  const T* beta = nullptr;
-  T* running_mean = nullptr;
-  T* running_var = nullptr;
+  const Wide<T>* gamma = nullptr;
+  const Wide<T>* beta = nullptr;
+  Wide<T>* running_mean = nullptr;
+  Wide<T>* running_var = nullptr;
 };
+
+/// Fills entry `at` of `saved` for one group of a channel.
+template <class T>
+KAGAMI_HD void batch_norm_save(const BatchNormParameters<T>& parameters, std::int64_t channel, double mean, double var,
+                               double eps, const BatchNormSaved<T>& saved, std::int64_t at) {
+  const double gamma = parameters.gamma ? parameters.gamma[channel] : 1;
+  const double beta = parameters.beta ? parameters.beta[channel] : 0;
+  const BatchNormAffine<Wide<T>> affine = batch_norm_affine<Wide<T>>(mean, var, eps, gamma, beta);
+  saved.mean[at] = static_cast<Wide<T>>(mean);
+  saved.mean_rest[at] = static_cast<Wide<T>>(mean - saved.mean[at]);
+  saved.inverse_std[at] = affine.inverse_std;
+  saved.scale[at] = affine.scale;
+  saved.shift[at] = affine.shift;
+}
 
 /// Measures x (rows per group > 1), fills `saved` and updates the running statistics.
 template <class T>
@@ -86,7 +124,7 @@ void batch_norm_measure(Cpu device, const BatchNormShape& shape, const T* x, con
                         double eps, double momentum, RunningUpdate update, const BatchNormSaved<T>& saved);
 /// Fills `saved` (of one group) from the running statistics instead.
 template <class T>
-void batch_norm_from_running(int channels, const BatchNormParameters<T>& parameters, double eps,
+void batch_norm_from_running(Cpu device, int channels, const BatchNormParameters<T>& parameters, double eps,
                              const BatchNormSaved<T>& saved);
 
 /// y = scale x + shift (+ residual), then ReLU where asked, in one pass. y may be x; residual [rows, channels] or null.
@@ -99,24 +137,44 @@ template <class T>
 struct GradientMemory {
   T* data = nullptr;
   Accumulate accumulate = Accumulate::no;
+  KAGAMI_HD void write(std::int64_t at, double value) const {
+    if (!data) return;
+    data[at] = static_cast<T>(accumulate == Accumulate::yes ? data[at] + value : value);
+  }
 };
 
 /// Where the gradient of a fused batch norm comes from and goes to.
 template <class T>
 struct BatchNormBackward {
   const T* dy;
-  const T* x;                   ///< the input that was normalised
-  const T* y;                   ///< the output: where it is 0 ReLU cut. Null where there was no residual: recomputed
-  bool relu;                    ///< whether the output went through ReLU
-  bool batch_statistics;        ///< training: mean and variance depend on x
-  GradientMemory<T> dx;         ///< [rows, channels]; may be dy or x
-  GradientMemory<T> dresidual;  ///< [rows, channels], dy where ReLU did not cut; may be dy unless dx is
-  GradientMemory<T> dgamma;     ///< [channels]
-  GradientMemory<T> dbeta;      ///< [channels]
+  const T* x;                      ///< the input that was normalised
+  const T* y;                      ///< the output: where it is 0 ReLU cut. Null where there was no residual: recomputed
+  bool relu;                       ///< whether the output went through ReLU
+  bool batch_statistics;           ///< training: mean and variance depend on x
+  GradientMemory<T> dx;            ///< [rows, channels]; may be dy or x
+  GradientMemory<T> dresidual;     ///< [rows, channels], dy where ReLU did not cut; may be dy unless dx is
+  GradientMemory<Wide<T>> dgamma;  ///< [channels]
+  GradientMemory<Wide<T>> dbeta;   ///< [channels]
 };
 /// One reduction pass over dy and x, then one pass that writes dx and the residual's gradient.
 template <class T>
-void batch_norm_backward(Cpu device, const BatchNormShape& shape, const T* gamma, const BatchNormSaved<T>& saved,
+void batch_norm_backward(Cpu device, const BatchNormShape& shape, const Wide<T>* gamma, const BatchNormSaved<T>& saved,
                          const BatchNormBackward<T>& gradient);
+
+#if KAGAMI_HAS_CUDA
+// T: float or bf16. Sums over rows are taken in double, in an order that only the shape decides.
+template <class T>
+void batch_norm_measure(Cuda device, const BatchNormShape& shape, const T* x, const BatchNormParameters<T>& parameters,
+                        double eps, double momentum, RunningUpdate update, const BatchNormSaved<T>& saved);
+template <class T>
+void batch_norm_from_running(Cuda device, int channels, const BatchNormParameters<T>& parameters, double eps,
+                             const BatchNormSaved<T>& saved);
+template <class T>
+void batch_norm_apply(Cuda device, const BatchNormShape& shape, const T* x, const BatchNormSaved<T>& saved,
+                      const T* residual, bool relu, T* y);
+template <class T>
+void batch_norm_backward(Cuda device, const BatchNormShape& shape, const Wide<T>* gamma, const BatchNormSaved<T>& saved,
+                         const BatchNormBackward<T>& gradient);
+#endif
 
 }  // namespace kagami

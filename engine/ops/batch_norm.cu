@@ -60,7 +60,7 @@ NormResult normalize(std::string_view op, const BatchNormShape& shape, const Ten
     if (options.training) {
       batch_norm_measure(device, shape, x.data<T>(), parameters, options.eps, options.momentum, options.update, saved);
     } else {
-      batch_norm_from_running(shape.channels, parameters, options.eps, saved);
+      batch_norm_from_running(device, shape.channels, parameters, options.eps, saved);
     }
     batch_norm_apply(device, shape, x.data<T>(), saved, data_or_null<T>(residual), relu, y.data<T>());
   });

@@ -94,44 +94,16 @@ void group_moments(const BatchNormShape& shape, const Pieces& pieces, const Piec
 template <class T>
 void update_running(const BatchNormShape& shape, const double* mean, const double* var, double momentum,
                     RunningUpdate update, T* running_mean, T* running_var) {
-  const std::int64_t rows = shape.group_rows(), groups = shape.groups;
   for (std::int64_t c = 0; c < shape.channels; ++c) {
-    double new_mean = running_mean[c], new_var = running_var[c], mean_sum = 0, var_sum = 0;
-    for (std::int64_t g = 0; g < groups; ++g) {
+    BatchNormFollower new_mean(running_mean[c], momentum, update), new_var(running_var[c], momentum, update);
+    for (std::int64_t g = 0; g < shape.groups; ++g) {
       const std::int64_t at = g * shape.channels + c;
-      const double unbiased = batch_norm_unbiased(var[at], rows);
-      mean_sum += mean[at];
-      var_sum += unbiased;
-      if (update == RunningUpdate::mean) continue;
-      new_mean = batch_norm_running(new_mean, mean[at], momentum);
-      new_var = batch_norm_running(new_var, unbiased, momentum);
+      new_mean.add(mean[at]);
+      new_var.add(batch_norm_unbiased(var[at], shape.group_rows()));
     }
-    if (update == RunningUpdate::mean) {
-      new_mean = batch_norm_running(new_mean, mean_sum / static_cast<double>(groups), momentum);
-      new_var = batch_norm_running(new_var, var_sum / static_cast<double>(groups), momentum);
-    }
-    running_mean[c] = static_cast<T>(new_mean);
-    running_var[c] = static_cast<T>(new_var);
+    running_mean[c] = static_cast<T>(new_mean.value());
+    running_var[c] = static_cast<T>(new_var.value());
   }
-}
-
-template <class T>
-void save_channel(const BatchNormParameters<T>& parameters, std::int64_t channel, double mean, double var, double eps,
-                  const BatchNormSaved<T>& saved, std::int64_t at) {
-  const double gamma = parameters.gamma ? parameters.gamma[channel] : 1;
-  const double beta = parameters.beta ? parameters.beta[channel] : 0;
-  const BatchNormAffine<T> affine = batch_norm_affine<T>(mean, var, eps, gamma, beta);
-  saved.mean[at] = static_cast<T>(mean);
-  saved.mean_rest[at] = static_cast<T>(mean - saved.mean[at]);
-  saved.inverse_std[at] = affine.inverse_std;
-  saved.scale[at] = affine.scale;
-  saved.shift[at] = affine.shift;
-}
-
-template <class T>
-void write(const GradientMemory<T>& memory, std::int64_t at, double value) {
-  if (!memory.data) return;
-  memory.data[at] = static_cast<T>(memory.accumulate == Accumulate::yes ? memory.data[at] + value : value);
 }
 
 /// Sums of a group's pieces, in order: totals[0] g, totals[1] g (x - mean); each [groups, channels].
@@ -165,11 +137,11 @@ void finish_sums(const BatchNormShape& shape, const T* gamma, const BatchNormSav
       coefficients[size + at] = k.b;
       coefficients[2 * size + at] = k.c;
       coefficients[3 * size + at] = k.rest;
-      dgamma += (sum_gx - saved.mean_rest[at] * sum_g) * inverse_std;
+      dgamma += batch_norm_dgamma(inverse_std, saved.mean_rest[at], sum_g, sum_gx);
       dbeta += sum_g;
     }
-    write(gradient.dgamma, c, dgamma);
-    write(gradient.dbeta, c, dbeta);
+    gradient.dgamma.write(c, dgamma);
+    gradient.dbeta.write(c, dbeta);
   }
 }
 
@@ -198,16 +170,16 @@ void batch_norm_measure(Cpu device, const BatchNormShape& shape, const T* x, con
   group_moments(shape, pieces, sums, mean.data(), var.data());
   for (std::int64_t g = 0, at = 0; g < shape.groups; ++g)
     for (std::int64_t c = 0; c < shape.channels; ++c, ++at)
-      save_channel(parameters, c, mean.data()[at], var.data()[at], eps, saved, at);
+      batch_norm_save(parameters, c, mean.data()[at], var.data()[at], eps, saved, at);
   if (parameters.running_mean)
     update_running(shape, mean.data(), var.data(), momentum, update, parameters.running_mean, parameters.running_var);
 }
 
 template <class T>
-void batch_norm_from_running(int channels, const BatchNormParameters<T>& parameters, double eps,
+void batch_norm_from_running(Cpu, int channels, const BatchNormParameters<T>& parameters, double eps,
                              const BatchNormSaved<T>& saved) {
   for (std::int64_t c = 0; c < channels; ++c)
-    save_channel(parameters, c, parameters.running_mean[c], parameters.running_var[c], eps, saved, c);
+    batch_norm_save(parameters, c, parameters.running_mean[c], parameters.running_var[c], eps, saved, c);
 }
 
 template <class T>
@@ -222,7 +194,7 @@ void batch_norm_apply(Cpu, const BatchNormShape& shape, const T* x, const BatchN
 }
 
 template <class T>
-void batch_norm_backward(Cpu device, const BatchNormShape& shape, const T* gamma, const BatchNormSaved<T>& saved,
+void batch_norm_backward(Cpu device, const BatchNormShape& shape, const Wide<T>* gamma, const BatchNormSaved<T>& saved,
                          const BatchNormBackward<T>& gradient) {
   const Pieces pieces(shape);
   const cpu::ReluMask mask = !gradient.relu ? cpu::ReluMask::none
@@ -255,8 +227,10 @@ template void batch_norm_measure(Cpu, const BatchNormShape&, const float*, const
                                  double, RunningUpdate, const BatchNormSaved<float>&);
 template void batch_norm_measure(Cpu, const BatchNormShape&, const double*, const BatchNormParameters<double>&, double,
                                  double, RunningUpdate, const BatchNormSaved<double>&);
-template void batch_norm_from_running(int, const BatchNormParameters<float>&, double, const BatchNormSaved<float>&);
-template void batch_norm_from_running(int, const BatchNormParameters<double>&, double, const BatchNormSaved<double>&);
+template void batch_norm_from_running(Cpu, int, const BatchNormParameters<float>&, double,
+                                      const BatchNormSaved<float>&);
+template void batch_norm_from_running(Cpu, int, const BatchNormParameters<double>&, double,
+                                      const BatchNormSaved<double>&);
 template void batch_norm_apply(Cpu, const BatchNormShape&, const float*, const BatchNormSaved<float>&, const float*,
                                bool, float*);
 template void batch_norm_apply(Cpu, const BatchNormShape&, const double*, const BatchNormSaved<double>&, const double*,
