@@ -63,10 +63,10 @@ void for_each_tile(Cpu device, const NtXentShape& shape, const T* unit, F&& work
   });
 }
 
-/// The running log-sum-exp over a row's negatives, and its positive.
 template <class T>
 struct RowState {
-  T largest = -std::numeric_limits<T>::infinity(), sum = 0, positive = 0;
+  LogSumExp<T> negatives;
+  T positive = 0;
 };
 
 }  // namespace
@@ -84,16 +84,16 @@ void ntxent_forward(Cpu device, const NtXentShape& shape, const T* unit, T* log_
       std::fill(s + tile.width, s + padded(tile.width), nothing);
       if (tile.has_column(i)) s[i - tile.column] = nothing;
       if (tile.has_column(positive)) state.positive = std::exchange(s[positive - tile.column], nothing);
-      kernels<T>().accumulate(s, static_cast<std::int64_t>(padded(tile.width)), &state.largest, &state.sum);
+      kernels<T>().accumulate(s, static_cast<std::int64_t>(padded(tile.width)), &state.negatives.largest,
+                              &state.negatives.sum);
     }
   });
   for (int i = 0; i < shape.rows; ++i) {
     const RowState<T>& state = states[static_cast<std::size_t>(i)];
-    const T top = state.positive > state.largest ? state.positive : state.largest;
-    const T sum = state.sum * std::exp(state.largest - top) + std::exp(state.positive - top);
-    log_sums[i] = top + std::log(sum);
-    losses[i] = (top - state.positive) + std::log(sum);
-    correct[i] = state.positive > state.largest ? T(1) : T(0);
+    const NtXentRow<T> row = ntxent_row(state.positive, state.negatives);
+    log_sums[i] = row.log_sum;
+    losses[i] = row.loss;
+    correct[i] = row.correct;
   }
 }
 
