@@ -17,6 +17,13 @@ struct MatmulShape {
 /// `bias` [n] is added to every row of C; null adds nothing.
 template <class T>
 void matmul(Cpu device, const MatmulShape& shape, bool transpose_a, bool transpose_b, const T* a, const T* b, T* c,
-            Accumulate accumulate, const T* bias = nullptr);
+            Accumulate accumulate, const Wide<T>* bias = nullptr);
+
+#if KAGAMI_HAS_CUDA
+/// Out: T, or Wide<T>.
+template <class T, class Out>
+void matmul(Cuda device, const MatmulShape& shape, bool transpose_a, bool transpose_b, const T* a, const T* b, Out* c,
+            Accumulate accumulate, const Wide<T>* bias = nullptr);
+#endif
 
 }  // namespace kagami

@@ -115,6 +115,15 @@ KAGAMI_PTX void cp_async_16(void* smem_dst, const void* gmem_src, int src_bytes 
   kagami::emulator::cp_async(smem_dst, gmem_src, 16, src_bytes, loc);
 #endif
 }
+/// Copies 4 bytes, or writes 4 zero bytes when src_bytes is 0.
+KAGAMI_PTX void cp_async_4(void* smem_dst, const void* gmem_src, int src_bytes = 4 KAGAMI_LOC) {
+#if defined(__CUDA_ARCH__)
+  uint32_t s = static_cast<uint32_t>(__cvta_generic_to_shared(smem_dst));
+  asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(s), "l"(gmem_src), "r"(src_bytes) : "memory");
+#elif !defined(__CUDACC__)
+  kagami::emulator::cp_async(smem_dst, gmem_src, 4, src_bytes, loc);
+#endif
+}
 KAGAMI_PTX void cp_async_commit(KAGAMI_LOC_ONLY) {
 #if defined(__CUDA_ARCH__)
   asm volatile("cp.async.commit_group;" ::: "memory");

@@ -1,0 +1,109 @@
+#pragma once
+// Operands and results of the products of gemm.cuh: where the elements of a tile lie in global memory. An operand has
+//   k_contiguous    whether neighbours in memory are neighbours in k (else neighbouring rows of the operand)
+//   select(z)       narrows it to the part that blocks with blockIdx.z = z work on
+//   rows(), depth() its extents in rows and in k
+//   Cursor<Share>   follows one thread's share of the tiles through k: at(i) is the source of its copy i, advance(n)
+//                   goes n further in k
+// Both operands of C = A B are seen as [row][k]: rows of A are rows of C, rows of B are columns of C.
+#include "kernels/cuda/cuda.h"
+
+namespace kagami::gemm {
+
+/// One thread's share of a tile of `Lines` lines of `Length` contiguous elements, copied `Vector` elements at a time.
+template <int Lines, int Length, int Vector, int Threads>
+struct Share {
+  static constexpr int vector = Vector, per_line = Length / Vector, step = Threads / per_line, count = Lines / step;
+  static_assert(Length % Vector == 0 && Threads % per_line == 0 && Lines % step == 0);
+  __device__ static int line(int i) { return static_cast<int>(threadIdx.x) / per_line + i * step; }
+  __device__ static int position() { return static_cast<int>(threadIdx.x) % per_line * Vector; }
+};
+
+/// Where a copy reads; outside the operand it writes zeros.
+template <class T>
+struct Source {
+  const T* from;
+  bool inside;
+};
+
+/// A matrix in memory, `ld` elements from one line to the next. Lines run along k (KContiguous) or along rows.
+template <class T, bool KContiguous>
+struct Matrix {
+  using Element = T;
+  static constexpr bool k_contiguous = KContiguous;
+  const T* data;
+  std::int64_t ld, stride;
+  int row_count, k;
+
+  __device__ void select(int z) { data += z * stride; }
+  __device__ int rows() const { return row_count; }
+  __device__ int depth() const { return k; }
+
+  template <class Share>
+  class Cursor {
+   public:
+    __device__ Cursor(const Matrix& matrix, int first_row, int first_k)
+        : data_(matrix.data),
+          ld_(matrix.ld),
+          lines_(KContiguous ? matrix.row_count : matrix.k),
+          length_(KContiguous ? matrix.k : matrix.row_count),
+          line_((KContiguous ? first_row : first_k) + Share::line(0)),
+          position_((KContiguous ? first_k : first_row) + Share::position()) {}
+    __device__ __forceinline__ Source<T> at(int i) const {
+      const int line = line_ + i * Share::step;
+      const bool inside = line < lines_ && position_ < length_;
+      return {data_ + (inside ? line * ld_ + position_ : 0), inside};
+    }
+    __device__ __forceinline__ void advance(int n) { (KContiguous ? position_ : line_) += n; }
+
+   private:
+    const T* data_;
+    std::int64_t ld_;
+    int lines_, length_, line_, position_;
+  };
+};
+
+/// A result in memory: `ld` elements from one row to the next; `bias` (or null) is added to every row.
+template <class T>
+struct MatrixResult {
+  using Element = T;
+  T* data;
+  std::int64_t ld, stride;
+  int rows, columns;
+  const float* bias;
+  bool accumulate;
+  bool aligned;  ///< four elements at a column divisible by four can be accessed at once
+
+  __device__ void select(int z) { data += z * stride; }
+  /// The row in memory; null when there is none.
+  __device__ T* row(int i) const { return i < rows ? data + i * ld : nullptr; }
+};
+
+/// Four (or two) elements that travel as one access.
+template <class T, int N>
+struct alignas(sizeof(T) * N) Pack {
+  T v[N];
+};
+
+/// result[row][column + i] = (or +=) v[i] + bias, for the columns that exist.
+template <int N, class Result>
+__device__ __forceinline__ void store(const Result& result, int row, int column, const float (&v)[N]) {
+  using T = typename Result::Element;
+  T* to = result.row(row);
+  if (!to || column >= result.columns) return;
+  const bool whole = result.aligned && column + N <= result.columns;
+  Pack<T, N> pack;
+#pragma unroll
+  for (int i = 0; i < N; ++i) {
+    float sum = v[i];
+    if (column + i < result.columns) {
+      if (result.bias) sum += result.bias[column + i];
+      if (result.accumulate) sum += static_cast<float>(to[column + i]);
+      if (!whole) to[column + i] = T(sum);
+    }
+    pack.v[i] = T(sum);
+  }
+  if (whole) *reinterpret_cast<Pack<T, N>*>(to + column) = pack;
+}
+
+}  // namespace kagami::gemm
