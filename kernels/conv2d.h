@@ -24,7 +24,7 @@ struct Weights {
 /// What is done to y before it is stored.
 template <class T>
 struct ConvEpilogue {
-  const T* bias = nullptr;  ///< [k], added
+  const Wide<T>* bias = nullptr;  ///< [k], added
 };
 
 template <class T>
@@ -35,6 +35,17 @@ template <class T>
 void conv2d_dgrad(Cpu device, const Conv2dShape& shape, const T* dy, const Weights<T>& w, T* dx, Accumulate accumulate);
 /// dw[k,r,s,c]: the gradient of the weights given that of y.
 template <class T>
-void conv2d_wgrad(Cpu device, const Conv2dShape& shape, const T* x, const T* dy, T* dw, Accumulate accumulate);
+void conv2d_wgrad(Cpu device, const Conv2dShape& shape, const T* x, const T* dy, Wide<T>* dw, Accumulate accumulate);
+
+#if KAGAMI_HAS_CUDA
+template <class T>
+void conv2d_forward(Cuda device, const Conv2dShape& shape, const T* x, const Weights<T>& w, T* y,
+                    const ConvEpilogue<T>& epilogue = {});
+template <class T>
+void conv2d_dgrad(Cuda device, const Conv2dShape& shape, const T* dy, const Weights<T>& w, T* dx,
+                  Accumulate accumulate);
+template <class T>
+void conv2d_wgrad(Cuda device, const Conv2dShape& shape, const T* x, const T* dy, Wide<T>* dw, Accumulate accumulate);
+#endif
 
 }  // namespace kagami

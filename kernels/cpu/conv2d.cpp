@@ -72,7 +72,7 @@ void conv2d_dgrad(Cpu device, const Conv2dShape& shape, const T* dy, const Weigh
 }
 
 template <class T>
-void conv2d_wgrad(Cpu device, const Conv2dShape& shape, const T* x, const T* dy, T* dw, Accumulate accumulate) {
+void conv2d_wgrad(Cpu device, const Conv2dShape& shape, const T* x, const T* dy, Wide<T>* dw, Accumulate accumulate) {
   if constexpr (std::is_same_v<T, float>) {
     if (takes_winograd(shape, cpu::ConvPass::wgrad))
       return run(device,

@@ -79,6 +79,12 @@ struct MatrixResult {
   __device__ T* row(int i) const { return i < rows ? data + i * ld : nullptr; }
 };
 
+/// Whether `elements` of them can be accessed at once there.
+template <class T>
+bool on_boundary(const T* data, int elements) {
+  return reinterpret_cast<std::uintptr_t>(data) % (elements * sizeof(T)) == 0;
+}
+
 /// Four (or two) elements that travel as one access.
 template <class T, int N>
 struct alignas(sizeof(T) * N) Pack {

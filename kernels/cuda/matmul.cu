@@ -12,8 +12,7 @@ using namespace gemm;
 /// Whether rows of `ld` elements can be read `vector` elements at a time, and `extent` of them is a whole number.
 template <class T>
 bool readable(const T* data, std::int64_t ld, std::int64_t stride, int extent, int vector) {
-  return reinterpret_cast<std::uintptr_t>(data) % (vector * sizeof(T)) == 0 && ld % vector == 0 &&
-         stride % vector == 0 && extent % vector == 0;
+  return on_boundary(data, vector) && ld % vector == 0 && stride % vector == 0 && extent % vector == 0;
 }
 
 template <Arithmetic arithmetic, class A, class B, class Out>
