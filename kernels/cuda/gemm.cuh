@@ -37,7 +37,7 @@ class Feed {
  public:
   __device__ Feed(const Operand& operand, int first_row, int first_k) : cursor_(operand, first_row, first_k) {}
   __device__ __forceinline__ void copy_next(typename Operand::Element* tile) {
-#pragma unroll
+#pragma unroll(Share::count <= 8 ? Share::count : 4)
     for (int i = 0; i < Share::count; ++i)
       copy<vector>(tile + Core::template offset<k_contiguous, Rows>(Share::line(i), Share::position()), cursor_.at(i));
     cursor_.advance(Core::depth);
@@ -49,7 +49,7 @@ class Feed {
 
 /// result = A B. Blocks of one row of tiles follow each other, so that they find A's rows in the cache.
 template <class Core, int Vector, class A, class B, class Result>
-__global__ void __launch_bounds__(Core::threads) product(Range range, A a, B b, Result result) {
+__global__ void __launch_bounds__(Core::threads, 1) product(Range range, A a, B b, Result result) {
   using T = typename A::Element;
   auto& shared = dynamic_shared<typename Core::Storage>();
   const int z = static_cast<int>(blockIdx.z);

@@ -120,6 +120,22 @@ TEST(Conv2dCuda, Fp32AgreesWithTheCpu) {
 }
 TEST(Conv2dCuda, Fp32AgreesInEveryTile) { expect_agrees_in_every_tile<float>(1e-6); }
 
+/// The results y and dx are rounded to bf16: a relative error of 2^-9 at most.
+TEST(Conv2dCuda, Bf16AgreesWithTheCpu) {
+  for (const Conv2dShape& shape : shapes) expect_agrees<bf16>(shape, 4e-3);
+}
+TEST(Conv2dCuda, Bf16AgreesInEveryTile) { expect_agrees_in_every_tile<bf16>(4e-3); }
+
+Cuda with_tf32() {
+  Cuda device = test_cuda();
+  device.tf32 = true;
+  return device;
+}
+TEST(Conv2dCuda, Tf32AgreesWithTheCpu) {
+  for (const Conv2dShape& shape : shapes) expect_agrees<float>(shape, 6e-4, with_tf32());
+}
+TEST(Conv2dCuda, Tf32AgreesInEveryTile) { expect_agrees_in_every_tile<float>(6e-4, with_tf32()); }
+
 template <class T>
 void expect_same_bits(const Conv2dShape& shape, Cuda device = test_cuda()) {
   const Problem<T> problem(shape);
@@ -131,7 +147,11 @@ void expect_same_bits(const Conv2dShape& shape, Cuda device = test_cuda()) {
         << multiprocessors;
   }
 }
-TEST(Conv2dCuda, HasTheSameBitsOnAnyDevice) { expect_same_bits<float>(larger_strided); }
+TEST(Conv2dCuda, HasTheSameBitsOnAnyDevice) {
+  expect_same_bits<float>(larger_strided);
+  expect_same_bits<float>(larger_strided, with_tf32());
+  expect_same_bits<bf16>(larger_strided);
+}
 
 /// A NaN in one image reaches all of that image's windows over it, and no other image.
 TEST(Conv2dCuda, ANanStaysInItsImage) {

@@ -102,6 +102,38 @@ TEST(MatmulCuda, Fp32AgreesInEveryTile) {
   }
 }
 
+/// The results are rounded to bf16 (a relative error of 2^-9 at most); in float the sums' error alone is left.
+TEST(MatmulCuda, Bf16AgreesWithTheCpu) {
+  for (const Case& t : cases) {
+    expect_agrees<bf16>(t, 4e-3);
+    expect_agrees<bf16, float>(t, 1e-6);
+  }
+}
+
+TEST(MatmulCuda, Bf16AgreesInEveryTile) {
+  for (const gemm::Tile tile : all_tiles) {
+    const WithTile forced(tile);
+    expect_agrees<bf16, float>(larger, 1e-6);
+  }
+}
+
+Cuda with_tf32() {
+  Cuda device = test_cuda();
+  device.tf32 = true;
+  return device;
+}
+
+TEST(MatmulCuda, Tf32AgreesWithTheCpu) {
+  for (const Case& t : cases) expect_agrees<float>(t, 6e-4, with_tf32());
+}
+
+TEST(MatmulCuda, Tf32AgreesInEveryTile) {
+  for (const gemm::Tile tile : all_tiles) {
+    const WithTile forced(tile);
+    expect_agrees<float>(larger, 6e-4, with_tf32());
+  }
+}
+
 TEST(MatmulCuda, ABatchMayRepeatOneMatrix) {
   Problem<float> problem({9, 12, 20, 3}, false, false);
   problem.shape.stride_b = 0;
@@ -137,7 +169,26 @@ void expect_same_bits(const Case& t, Cuda device = test_cuda()) {
   }
 }
 
-TEST(MatmulCuda, HasTheSameBitsOnAnyDevice) { expect_same_bits<float>({40, 72, 300}); }
+TEST(MatmulCuda, HasTheSameBitsOnAnyDevice) {
+  expect_same_bits<float>({40, 72, 300});
+  expect_same_bits<float>({40, 72, 300}, with_tf32());
+  expect_same_bits<bf16>({40, 72, 600});
+}
+
+#if KAGAMI_EMULATED
+/// Every way that tiles of bf16 lie in shared memory is read without bank conflicts.
+TEST(MatmulCuda, LdmatrixHasNoBankConflicts) {
+  const emulator::Stats before = emulator::stats();
+  for (const gemm::Tile tile : all_tiles) {
+    const WithTile forced(tile);
+    for (const bool transpose_a : {false, true})
+      for (const bool transpose_b : {false, true})
+        Problem<bf16>(larger, transpose_a, transpose_b).computed(test_cuda());
+  }
+  EXPECT_GT(emulator::stats().ldmatrix, before.ldmatrix);
+  EXPECT_EQ(emulator::stats().ldmatrix_conflicts, before.ldmatrix_conflicts);
+}
+#endif
 
 }  // namespace
 }  // namespace kagami

@@ -1,0 +1,8 @@
+#include "kernels/cuda/matmul.cuh"
+
+namespace kagami {
+
+template void matmul(Cuda, const MatmulShape&, bool, bool, const bf16*, const bf16*, bf16*, Accumulate, const float*);
+template void matmul(Cuda, const MatmulShape&, bool, bool, const bf16*, const bf16*, float*, Accumulate, const float*);
+
+}  // namespace kagami
