@@ -97,19 +97,21 @@ __device__ __forceinline__ void store(const Result& result, int row, int column,
   using T = typename Result::Element;
   T* to = result.row(row);
   if (!to || column >= result.columns) return;
-  const bool whole = result.aligned && column + N <= result.columns;
-  Pack<T, N> pack;
+  to += column;
+  const int count = min(N, result.columns - column);
+  if (result.aligned && count == N) {
+    Pack<T, N> before = {}, pack;
+    if (result.accumulate) before = *reinterpret_cast<const Pack<T, N>*>(to);
 #pragma unroll
-  for (int i = 0; i < N; ++i) {
-    float sum = v[i];
-    if (column + i < result.columns) {
-      if (result.bias) sum += result.bias[column + i];
-      if (result.accumulate) sum += static_cast<float>(to[column + i]);
-      if (!whole) to[column + i] = T(sum);
-    }
-    pack.v[i] = T(sum);
+    for (int i = 0; i < N; ++i)
+      pack.v[i] = T(v[i] + (result.bias ? result.bias[column + i] : 0.0f) + float(before.v[i]));
+    *reinterpret_cast<Pack<T, N>*>(to) = pack;
+  } else {
+#pragma unroll
+    for (int i = 0; i < N; ++i)
+      if (i < count)
+        to[i] = T(v[i] + (result.bias ? result.bias[column + i] : 0.0f) + (result.accumulate ? float(to[i]) : 0.0f));
   }
-  if (whole) *reinterpret_cast<Pack<T, N>*>(to + column) = pack;
 }
 
 }  // namespace kagami::gemm

@@ -8,16 +8,17 @@
 namespace kagami::gemm {
 
 enum class Arithmetic { fp32, tf32, bf16 };
-enum class Tile { small, narrow, wide };
+enum class Tile { small, narrow, flat, wide };
 
 struct TileSize {
   int rows, columns, depth;
 };
-/// narrow is for results of at most 64 columns; small for results too small to fill a GPU with larger tiles.
-constexpr TileSize tile_sizes[3][3] = {
-    {{32, 64, 16}, {128, 64, 16}, {128, 128, 16}},  // fp32
-    {{32, 64, 16}, {128, 64, 32}, {128, 128, 32}},  // tf32
-    {{32, 64, 32}, {128, 64, 64}, {128, 128, 64}},  // bf16
+/// narrow is for results of at most 64 columns, flat for those of at most 64 rows, small for those that would not fill
+/// a GPU with larger tiles.
+constexpr TileSize tile_sizes[3][4] = {
+    {{32, 64, 16}, {128, 64, 16}, {64, 128, 16}, {128, 128, 16}},  // fp32
+    {{32, 64, 16}, {128, 64, 32}, {64, 128, 32}, {128, 128, 32}},  // tf32
+    {{32, 64, 32}, {128, 64, 64}, {64, 128, 64}, {128, 128, 64}},  // bf16
 };
 constexpr TileSize size_of(Arithmetic arithmetic, Tile tile) {
   return tile_sizes[static_cast<int>(arithmetic)][static_cast<int>(tile)];
@@ -39,7 +40,7 @@ inline std::optional<Tile> forced_tile;
 /// A product [rows,k] x [k,columns], `parts` of them in one launch.
 struct ProductSize {
   int rows, columns, k, parts;
-  bool aligned;    ///< false: copied element by element, which the wide tile does not do
+  bool aligned;    ///< false: copied element by element, which flat and wide do not do
   bool may_split;  ///< its sum over k may be cut
 };
 
@@ -53,13 +54,17 @@ inline Plan plan(Arithmetic arithmetic, const ProductSize& product) {
     const int depth = size_of(arithmetic, tile).depth;
     return product.may_split ? std::max<std::int64_t>(1, up(product.k, depth) / min_tiles_per_split) : 1;
   };
-  const auto fits = [&](Tile tile) { return product.aligned || tile != Tile::wide; };
+  const auto fits = [&](Tile tile) { return product.aligned || tile == Tile::small || tile == Tile::narrow; };
+  const auto fills = [&](Tile tile) { return fits(tile) && blocks(tile) * most_splits(tile) >= few_blocks; };
+  const Tile wanted_tile = product.columns <= 64 || !product.aligned ? Tile::narrow
+                           : product.rows <= 64                      ? Tile::flat
+                                                                     : Tile::wide;
   Plan plan;
   if (forced_tile && fits(*forced_tile))
     plan.tile = *forced_tile;
-  else if (product.columns > 64 && fits(Tile::wide) && blocks(Tile::wide) * most_splits(Tile::wide) >= few_blocks)
-    plan.tile = Tile::wide;
-  else if (blocks(Tile::narrow) * most_splits(Tile::narrow) >= few_blocks)
+  else if (fills(wanted_tile))
+    plan.tile = wanted_tile;
+  else if (fills(Tile::narrow))
     plan.tile = Tile::narrow;
   const std::int64_t tiles = up(product.k, size_of(arithmetic, plan.tile).depth);
   const std::int64_t wanted =

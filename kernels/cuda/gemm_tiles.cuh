@@ -12,17 +12,23 @@ struct CoreOf<Arithmetic::fp32, Tile::small> : std::type_identity<Simt<1, 2, 1, 
 template <>
 struct CoreOf<Arithmetic::fp32, Tile::narrow> : std::type_identity<Simt<2, 2, 2, 2, 3>> {};
 template <>
+struct CoreOf<Arithmetic::fp32, Tile::flat> : std::type_identity<Simt<1, 4, 2, 2, 3>> {};
+template <>
 struct CoreOf<Arithmetic::fp32, Tile::wide> : std::type_identity<Simt<2, 4, 2, 2, 3>> {};
 template <>
 struct CoreOf<Arithmetic::tf32, Tile::small> : std::type_identity<Mma<float, 1, 2, 2, 4, 16, 3>> {};
 template <>
 struct CoreOf<Arithmetic::tf32, Tile::narrow> : std::type_identity<Mma<float, 2, 2, 4, 4, 32, 3>> {};
 template <>
+struct CoreOf<Arithmetic::tf32, Tile::flat> : std::type_identity<Mma<float, 1, 4, 4, 4, 32, 3>> {};
+template <>
 struct CoreOf<Arithmetic::tf32, Tile::wide> : std::type_identity<Mma<float, 2, 4, 4, 4, 32, 3>> {};
 template <>
 struct CoreOf<Arithmetic::bf16, Tile::small> : std::type_identity<Mma<bf16, 1, 2, 2, 4, 32, 3>> {};
 template <>
 struct CoreOf<Arithmetic::bf16, Tile::narrow> : std::type_identity<Mma<bf16, 2, 2, 4, 4, 64, 3>> {};
+template <>
+struct CoreOf<Arithmetic::bf16, Tile::flat> : std::type_identity<Mma<bf16, 1, 4, 4, 4, 64, 3>> {};
 template <>
 struct CoreOf<Arithmetic::bf16, Tile::wide> : std::type_identity<Mma<bf16, 2, 4, 4, 4, 64, 3>> {};
 
@@ -51,9 +57,11 @@ void with_arithmetic(const Cuda& device, F f) {
 template <Arithmetic arithmetic, int AlignedVector, class F>
 void with_core(Tile tile, bool aligned, F f) {
   static_assert(agrees_with_table<arithmetic, Tile::small>() && agrees_with_table<arithmetic, Tile::narrow>() &&
-                agrees_with_table<arithmetic, Tile::wide>());
+                agrees_with_table<arithmetic, Tile::flat>() && agrees_with_table<arithmetic, Tile::wide>());
   if (aligned && tile == Tile::wide)
     f.template operator()<Core<arithmetic, Tile::wide>, AlignedVector>();
+  else if (aligned && tile == Tile::flat)
+    f.template operator()<Core<arithmetic, Tile::flat>, AlignedVector>();
   else if (aligned && tile == Tile::narrow)
     f.template operator()<Core<arithmetic, Tile::narrow>, AlignedVector>();
   else if (aligned)
