@@ -6,19 +6,31 @@
 namespace kagami {
 namespace {
 
-template <class T>
+constexpr int together = 4;  // random words of a block
+
+/// Aligned: whether groups of four travel as one access.
+template <class T, bool Aligned>
 __global__ void dropout_kernel(Philox random, std::uint32_t threshold, float factor, std::int64_t count, const T* from,
                                T* to, Accumulate accumulate) {
-  constexpr int together = 4;
+  using Pack = cuda::Pack<T, together>;
   const std::int64_t blocks = (count + together - 1) / together;
   for (std::int64_t block = cuda::first_element(); block < blocks; block += cuda::element_step()) {
     const PhiloxWords words = random.block(static_cast<std::uint32_t>(block));
+    const auto dropped = [&](T value, int k) {
+      return dropout_keeps(words[k], threshold) ? static_cast<float>(value) * factor : 0.0F;
+    };
+    const std::int64_t first = block * together;
+    if (Aligned && first + together <= count) {
+      const Pack values = cuda::pack_at<together>(from + first);
+      Pack result;
+      if (accumulate == Accumulate::yes) result = cuda::pack_at<together>(to + first);
 #pragma unroll
-    for (int k = 0; k < together; ++k) {
-      const std::int64_t i = block * together + k;
-      if (i >= count) continue;
-      const bool kept = dropout_keeps(words[k], threshold);
-      cuda::put(to[i], kept ? static_cast<float>(from[i]) * factor : 0.0F, accumulate);
+      for (int k = 0; k < together; ++k) cuda::put(result[k], dropped(values[k], k), accumulate);
+      cuda::pack_at<together>(to + first) = result;
+    } else {
+#pragma unroll
+      for (int k = 0; k < together; ++k)
+        if (first + k < count) cuda::put(to[first + k], dropped(from[first + k], k), accumulate);
     }
   }
 }
@@ -29,8 +41,13 @@ template <class T>
 void dropout(Cuda device, const Philox& random, double probability, std::int64_t count, const T* from, T* to,
              Accumulate accumulate) {
   const auto factor = static_cast<float>(1 / (1 - probability));
-  cuda::launch_elements<dropout_kernel<T>>(device, (count + 3) / 4, random, dropout_threshold(probability), factor,
-                                           count, from, to, accumulate);
+  const std::int64_t blocks = (count + together - 1) / together;
+  const std::uint32_t threshold = dropout_threshold(probability);
+  if (cuda::fits_packs<together>(from) && cuda::fits_packs<together>(to))
+    return cuda::launch_elements<dropout_kernel<T, true>>(device, blocks, random, threshold, factor, count, from, to,
+                                                          accumulate);
+  cuda::launch_elements<dropout_kernel<T, false>>(device, blocks, random, threshold, factor, count, from, to,
+                                                  accumulate);
 }
 
 template void dropout(Cuda, const Philox&, double, std::int64_t, const float*, float*, Accumulate);

@@ -1,6 +1,8 @@
-// A thread makes one value: of the output going forward, of the input's gradient going back, where it reads the windows
-// that cover its pixel in order.
+// A thread makes the values of one pixel, of one channel or a few: of the output going forward, of the input's gradient
+// going back, where it reads the windows that cover its pixel in order.
 #include "kernels/pool.h"
+
+#include <type_traits>
 
 #include "kernels/cuda/elements.cuh"
 #include "kernels/cuda/reduce.cuh"
@@ -12,6 +14,7 @@ namespace {
 using cuda::element_step;
 using cuda::first_element;
 using cuda::launch_elements;
+using cuda::pack_at;
 using cuda::place_of;
 
 /// Where a value of NHWC images lies.
@@ -25,24 +28,38 @@ __device__ Pixel pixel_of(std::int64_t index, int h, int w, int c) {
   return {row.row, static_cast<int>(row.column), static_cast<int>(column.column), channel.column};
 }
 
-template <class T>
+/// `shape.c` and `total` count packs of N channels.
+template <class T, int N>
 __global__ void max_pool_kernel(PoolShape shape, std::int64_t total, const T* x, T* y, std::uint8_t* winner) {
   for (std::int64_t at = first_element(); at < total; at += element_step()) {
     const Pixel out = pixel_of(at, shape.out_h(), shape.out_w(), shape.c);
     const PoolWindow window = pool_window(shape, out.row, out.column);
-    float best = -INFINITY;
-    int tap = 0;
+    float best[N];
+    cuda::Pack<std::uint8_t, N> taps;
+#pragma unroll
+    for (int k = 0; k < N; ++k) {
+      best[k] = -INFINITY;
+      taps[k] = 0;
+    }
     for (int i = window.first_row; i < window.last_row; ++i) {
       const std::int64_t line = (out.image * shape.h + window.top + i) * shape.w + window.left;
       for (int j = window.first_column; j < window.last_column; ++j) {
-        const auto value = static_cast<float>(x[(line + j) * shape.c + out.channel]);
-        const bool wins = value > best || value != value;
-        best = wins ? value : best;
-        tap = wins ? i * shape.kernel + j : tap;
+        const cuda::Pack<T, N> values = pack_at<N>(x + ((line + j) * shape.c + out.channel) * N);
+        const auto tap = static_cast<std::uint8_t>(i * shape.kernel + j);
+#pragma unroll
+        for (int k = 0; k < N; ++k) {
+          const auto value = static_cast<float>(values[k]);
+          const bool wins = value > best[k] || value != value;
+          best[k] = wins ? value : best[k];
+          taps[k] = wins ? tap : taps[k];
+        }
       }
     }
-    y[at] = T(best);
-    if (winner) winner[at] = static_cast<std::uint8_t>(tap);
+    cuda::Pack<T, N> largest;
+#pragma unroll
+    for (int k = 0; k < N; ++k) largest[k] = T(best[k]);
+    pack_at<N>(y + at * N) = largest;
+    if (winner) pack_at<N>(winner + at * N) = taps;
   }
 }
 
@@ -57,72 +74,134 @@ __device__ Covering windows_over(int position, const PoolShape& shape, int count
   return {first, last < count ? last : count};
 }
 
-template <class T>
+template <class T, int N>
 __global__ void max_pool_backward_kernel(PoolShape shape, std::int64_t total, const T* dy, const std::uint8_t* winner,
                                          T* dx, Accumulate accumulate) {
   for (std::int64_t at = first_element(); at < total; at += element_step()) {
     const Pixel in = pixel_of(at, shape.h, shape.w, shape.c);
     const int out_h = shape.out_h(), out_w = shape.out_w();
     const Covering rows = windows_over(in.row, shape, out_h), columns = windows_over(in.column, shape, out_w);
-    float sum = accumulate == Accumulate::yes ? static_cast<float>(dx[at]) : 0.0F;
+    cuda::Pack<T, N>& target = pack_at<N>(dx + at * N);
+    float sum[N] = {};
+    if (accumulate == Accumulate::yes) {
+      const cuda::Pack<T, N> before = target;
+#pragma unroll
+      for (int k = 0; k < N; ++k) sum[k] = static_cast<float>(before[k]);
+    }
     for (int p = rows.first; p < rows.last; ++p)
       for (int q = columns.first; q < columns.last; ++q) {
         const int tap =
             (in.row + shape.pad - p * shape.stride) * shape.kernel + in.column + shape.pad - q * shape.stride;
-        const std::int64_t from = ((in.image * out_h + p) * out_w + q) * shape.c + in.channel;
-        if (winner[from] == tap) sum += static_cast<float>(dy[from]);
+        const std::int64_t from = (((in.image * out_h + p) * out_w + q) * shape.c + in.channel) * N;
+        const cuda::Pack<std::uint8_t, N> won = pack_at<N>(winner + from);
+        const cuda::Pack<T, N> slopes = pack_at<N>(dy + from);
+#pragma unroll
+        for (int k = 0; k < N; ++k)
+          if (won[k] == tap) sum[k] += static_cast<float>(slopes[k]);
       }
-    dx[at] = T(sum);
+    cuda::Pack<T, N> result;
+#pragma unroll
+    for (int k = 0; k < N; ++k) result[k] = T(sum[k]);
+    target = result;
   }
 }
 
-template <class T>
+/// `c` and `total` count packs of N channels.
+template <class T, int N>
 __global__ void global_avg_pool_kernel(std::int64_t total, int pixels, int c, const T* x, T* y) {
   for (std::int64_t at = first_element(); at < total; at += element_step()) {
     const cuda::Place place = place_of(at, c);
-    const T* image = x + place.row * pixels * c + place.column;
-    cuda::CompensatedSum sum;
-    for (std::int64_t pixel = 0; pixel < pixels; ++pixel) sum.add(static_cast<float>(image[pixel * c]));
-    y[at] = T(sum.total() * (1.0F / static_cast<float>(pixels)));
+    const T* image = x + (place.row * pixels * c + place.column) * N;
+    cuda::CompensatedSum sum[N];
+    for (std::int64_t pixel = 0; pixel < pixels; ++pixel) {
+      const cuda::Pack<T, N> values = pack_at<N>(image + pixel * c * N);
+#pragma unroll
+      for (int k = 0; k < N; ++k) sum[k].add(static_cast<float>(values[k]));
+    }
+    cuda::Pack<T, N> means;
+#pragma unroll
+    for (int k = 0; k < N; ++k) means[k] = T(sum[k].total() * (1.0F / static_cast<float>(pixels)));
+    pack_at<N>(y + at * N) = means;
   }
 }
 
-template <class T>
+template <class T, int N>
 __global__ void global_avg_pool_backward_kernel(std::int64_t total, int pixels, int c, const T* dy, T* dx,
                                                 Accumulate accumulate) {
   const float scale = 1.0F / static_cast<float>(pixels);
   for (std::int64_t at = first_element(); at < total; at += element_step()) {
     const cuda::Place place = place_of(at, c);
     const std::int64_t image = place_of(place.row, pixels).row;
-    cuda::put(dx[at], scale * static_cast<float>(dy[image * c + place.column]), accumulate);
+    const cuda::Pack<T, N> slopes = pack_at<N>(dy + (image * c + place.column) * N);
+    cuda::Pack<T, N> result;
+    if (accumulate == Accumulate::yes) result = pack_at<N>(dx + at * N);
+#pragma unroll
+    for (int k = 0; k < N; ++k) cuda::put(result[k], scale * static_cast<float>(slopes[k]), accumulate);
+    pack_at<N>(dx + at * N) = result;
   }
+}
+
+/// Calls f(number of channels a thread takes at once, as a type): 4 where the channels and all addresses allow it.
+template <class F, class... T>
+void with_pack(int channels, F&& f, const T*... memory) {
+  constexpr int many = 4;
+  if (channels % many == 0 && (cuda::fits_packs<many>(memory) && ...)) return f(std::integral_constant<int, many>());
+  f(std::integral_constant<int, 1>());
+}
+
+/// The shape with packs of N for channels.
+PoolShape in_packs(PoolShape shape, int n) {
+  shape.c /= n;
+  return shape;
 }
 
 }  // namespace
 
 template <class T>
 void max_pool_forward(Cuda device, const PoolShape& shape, const T* x, T* y, std::uint8_t* winner) {
-  const std::int64_t total = std::int64_t{shape.n} * shape.out_h() * shape.out_w() * shape.c;
-  launch_elements<max_pool_kernel<T>>(device, total, shape, total, x, y, winner);
+  with_pack(
+      shape.c,
+      [&](auto n) {
+        const std::int64_t total = std::int64_t{shape.n} * shape.out_h() * shape.out_w() * (shape.c / n());
+        launch_elements<max_pool_kernel<T, n()>>(device, total, in_packs(shape, n()), total, x, y, winner);
+      },
+      x, y, winner);
 }
 
 template <class T>
 void max_pool_backward(Cuda device, const PoolShape& shape, const T* dy, const std::uint8_t* winner, T* dx,
                        Accumulate accumulate) {
-  const std::int64_t total = std::int64_t{shape.n} * shape.h * shape.w * shape.c;
-  launch_elements<max_pool_backward_kernel<T>>(device, total, shape, total, dy, winner, dx, accumulate);
+  with_pack(
+      shape.c,
+      [&](auto n) {
+        const std::int64_t total = std::int64_t{shape.n} * shape.h * shape.w * (shape.c / n());
+        launch_elements<max_pool_backward_kernel<T, n()>>(device, total, in_packs(shape, n()), total, dy, winner, dx,
+                                                          accumulate);
+      },
+      dy, winner, dx);
 }
 
 template <class T>
 void global_avg_pool_forward(Cuda device, int n, int pixels, int c, const T* x, T* y) {
-  const std::int64_t total = std::int64_t{n} * c;
-  launch_elements<global_avg_pool_kernel<T>>(device, total, total, pixels, c, x, y);
+  with_pack(
+      c,
+      [&](auto width) {
+        const std::int64_t total = std::int64_t{n} * (c / width());
+        launch_elements<global_avg_pool_kernel<T, width()>>(device, total, total, pixels, c / width(), x, y);
+      },
+      x, y);
 }
 
 template <class T>
 void global_avg_pool_backward(Cuda device, int n, int pixels, int c, const T* dy, T* dx, Accumulate accumulate) {
-  const std::int64_t total = std::int64_t{n} * pixels * c;
-  launch_elements<global_avg_pool_backward_kernel<T>>(device, total, total, pixels, c, dy, dx, accumulate);
+  with_pack(
+      c,
+      [&](auto width) {
+        const std::int64_t total = std::int64_t{n} * pixels * (c / width());
+        launch_elements<global_avg_pool_backward_kernel<T, width()>>(device, total, total, pixels, c / width(), dy, dx,
+                                                                     accumulate);
+      },
+      dy, dx);
 }
 
 template void max_pool_forward(Cuda, const PoolShape&, const float*, float*, std::uint8_t*);

@@ -35,6 +35,21 @@ TYPED_TEST(DropoutCuda, DropsWhatTheCpuDrops) {
       }
 }
 
+TYPED_TEST(DropoutCuda, MisalignedMemory) {
+  using T = TypeParam;
+  constexpr std::int64_t count = 501;
+  const std::vector<T> x = normal_values<T>(count + 1, 1);
+  const OnDevice<T> from(x);
+  const auto [aligned, shifted] = on_every_device([&](const Cuda& device) {
+    const OnDevice<T> to(count + 1), moved(count + 1), copy(std::vector<T>(x.begin() + 1, x.end()));
+    dropout(device, stream, 0.5, count, static_cast<const T*>(copy.data()), to.data(), Accumulate::no);
+    dropout(device, stream, 0.5, count, static_cast<const T*>(from.data()) + 1, moved.data() + 1, Accumulate::no);
+    std::vector<T> a = to.host(), b = moved.host();
+    return std::tuple(std::vector<T>(a.begin(), a.end() - 1), std::vector<T>(b.begin() + 1, b.end()));
+  });
+  EXPECT_TRUE(same_bits(aligned, shifted));
+}
+
 TEST(DropoutThreshold, IsTheComparisonOfNumbers) {
   Philox random(3, Purpose::test, 0, 0, 0);
   for (const double probability : {0.0, 0.1, 0.25, 1 / 3.0, 0.5, 0.9, 1 - 0x1p-24, 1 - 0x1p-30})

@@ -12,11 +12,8 @@ using Types = testing::Types<float, bf16>;
 TYPED_TEST_SUITE(PoolCuda, Types);
 
 // n, h, w, c, kernel, stride, pad
-const PoolShape shapes[] = {{2, 9, 8, 5, 3, 2, 1},
-                            {1, 7, 7, 33, 2, 2, 0},
-                            {3, 5, 6, 4, 3, 1, 1},
-                            {1, 11, 4, 3, 5, 3, 2},
-                            {2, 6, 6, 2, 2, 3, 0}};
+const PoolShape shapes[] = {{2, 9, 8, 5, 3, 2, 1},  {1, 7, 7, 33, 2, 2, 0}, {3, 5, 6, 4, 3, 1, 1},
+                            {1, 11, 4, 3, 5, 3, 2}, {2, 6, 6, 2, 2, 3, 0},  {1, 9, 8, 12, 3, 2, 1}};
 const Accumulate ways[] = {Accumulate::no, Accumulate::yes};
 
 std::int64_t in_size(const PoolShape& s) { return std::int64_t{s.n} * s.h * s.w * s.c; }
