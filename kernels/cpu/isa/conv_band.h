@@ -39,11 +39,17 @@ template <int R, int vectors>
 void run_tile(const float* a, std::ptrdiff_t a_step, int runs, int length, std::ptrdiff_t run_step, const float* b,
               float* c, std::ptrdiff_t row_step, bool add) {
   Float s[R][vectors] = {};
-  if (add)
+  if (add) {
 #pragma GCC unroll 14
     for (int i = 0; i < R; ++i)
 #pragma GCC unroll 2
       for (int j = 0; j < vectors; ++j) s[i][j] = load(c + i * row_step + j * lanes);
+  } else {
+#pragma GCC unroll 14
+    for (int i = 0; i < R; ++i)
+#pragma GCC unroll 2
+      for (int j = 0; j < vectors; j += 64 / (4 * lanes)) __builtin_prefetch(c + i * row_step + j * lanes, 1);
+  }
   RowSteps steps(a_step);
   for (int run = 0; run < runs; ++run, a += run_step)
     for (int t = 0; t < length; ++t, b += vectors * lanes) {
