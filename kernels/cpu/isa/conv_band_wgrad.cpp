@@ -2,12 +2,14 @@
 // shares follows from the shape alone. Lanes run along the values that a row of taps reads, or along k where those
 // values would leave most lanes idle (three colours).
 #include "kernels/cpu/isa/conv_band.h"
+#include "kernels/cpu/isa/conv_color.h"
 #include "kernels/cpu/isa/matmul_pack.h"
 
 namespace kagami::cpu::KAGAMI_ISA {
 namespace {
 
 constexpr std::ptrdiff_t sum_bytes = 512 << 10;
+constexpr std::ptrdiff_t near_band_bytes = 20 << 10;  // of dy: every tile of a band reads it again
 
 class BandWeightGradient {
  public:
@@ -48,8 +50,9 @@ BandWeightGradient::BandWeightGradient(const DirectShape& z, const float* x, con
       by_k((tap_row % lanes != 0 || z.r * z.s == 1) && z.k % lanes == 0),
       sum_rows(by_k ? z.r * tap_row : z.k),
       sum_row(by_k ? z.k : z.r * round_up(tap_row, lanes)) {
-  const int fitting = static_cast<int>(band_bytes / (source.row_floats() * z.stride * 4));
-  per_band = divide_up(z.out_h, divide_up(z.out_h, larger(1, fitting)));
+  const std::ptrdiff_t fitting = by_k ? larger<std::ptrdiff_t>(near_band_bytes / (4 * z.k), 256) / z.out_w
+                                      : band_bytes / (source.row_floats() * z.stride * 4);
+  per_band = divide_up(z.out_h, divide_up(z.out_h, larger<std::ptrdiff_t>(1, fitting)));
   band_rows = (per_band - 1) * z.stride + z.r;
   const int block = static_cast<int>(sum_bytes / (sum_row * 4)) / tile_rows * tile_rows;
   blocks = by_k ? Pieces{z.k, z.k} : even_pieces(z.k, larger(tile_rows, block), 1);
@@ -77,17 +80,23 @@ void BandWeightGradient::add_band(int pixel, int rows, int block, float* sum, co
 
 /// sum [r][tap_row][k] += x^T dy over the pixels of a band.
 void BandWeightGradient::add_band_by_k(int pixel, int rows, float* sum, const float* x, bool add) const {
-  const Groups groups(tap_row, tile_rows);
   const float* first = dy.a + static_cast<std::ptrdiff_t>(pixel) * shape.k;
   const PixelSteps dy_steps{std::ptrdiff_t{shape.out_w} * shape.k, shape.k};
-  for (int k = 0; k < shape.k; k += panel_width)
+  const Groups groups(tap_row, tile_rows);
+  for (int k = 0; k < shape.k; k += panel_width) {
+    const int width = packed_width(shape.k, k);
+    if (ColorPatch::fits(shape)) {
+      color_tiles_of(width)(x, x_steps(), source.row_floats(), first + k, dy_steps, rows, shape.out_w, sum + k, sum_row,
+                            add);
+      continue;
+    }
     for (int i = 0; i < shape.r; ++i)
       for (int g = 0; g < groups.count; ++g) {
         float* to = sum + static_cast<std::ptrdiff_t>(i * tap_row + groups.begin(g)) * sum_row + k;
-        pixel_tile_of(groups.size(g), packed_width(shape.k, k))(x + i * source.row_floats() + groups.begin(g),
-                                                                x_steps(), first + k, dy_steps, rows, shape.out_w, to,
-                                                                sum_row, add);
+        pixel_tile_of(groups.size(g), width)(x + i * source.row_floats() + groups.begin(g), x_steps(), first + k,
+                                             dy_steps, rows, shape.out_w, to, sum_row, add);
       }
+  }
 }
 
 void BandWeightGradient::run_item(int share, int block, float* sum, float* own) const {

@@ -12,7 +12,7 @@ constexpr int tile_rows = registers == 32 ? 14 : 6;  // 2 vectors a row, 2 of B 
 constexpr int panel_width = 2 * lanes;               // columns of B that are packed together
 
 template <class T>
-KAGAMI_INLINE T smaller(T a, T b) {
+KAGAMI_INLINE constexpr T smaller(T a, T b) {
   return b < a ? b : a;
 }
 template <class T>
@@ -41,7 +41,7 @@ KAGAMI_INLINE void multiply_add(Float (&s)[R][vectors], Row row, const float* b)
   Float w[vectors];
 #pragma GCC unroll 2
   for (int j = 0; j < vectors; ++j) w[j] = load(b + j * lanes);
-#pragma GCC unroll 14
+#pragma GCC unroll 27
   for (int i = 0; i < R; ++i) {
     const Float v = broadcast(*row(i));
 #pragma GCC unroll 2
