@@ -182,33 +182,36 @@ TEST_P(Conv2d, HasTheSameBitsWithAnyNumberOfThreads) {
 
 // n, h, w, c, k, r, s, stride, pad
 INSTANTIATE_TEST_SUITE_P(Shapes, Conv2d,
-                         testing::Values(Conv2dShape{2, 8, 8, 3, 16, 3, 3, 1, 1},     // CIFAR stem
-                                         Conv2dShape{2, 17, 21, 3, 8, 7, 7, 2, 3},    // ImageNet stem
-                                         Conv2dShape{2, 20, 18, 3, 64, 7, 7, 2, 3},   // lanes along k
-                                         Conv2dShape{3, 17, 16, 3, 16, 3, 3, 2, 1},   // CIFAR stem, stride 2
-                                         Conv2dShape{2, 7, 5, 32, 16, 3, 3, 1, 1},    // residual block
-                                         Conv2dShape{2, 4, 4, 48, 80, 3, 3, 1, 1},    // small map
-                                         Conv2dShape{2, 8, 8, 16, 48, 3, 3, 2, 1},    // downsampling, small map
-                                         Conv2dShape{2, 19, 18, 16, 32, 3, 3, 2, 1},  // downsampling on bands
-                                         Conv2dShape{3, 7, 9, 17, 20, 3, 3, 2, 1},    // odd everything
-                                         Conv2dShape{2, 23, 25, 5, 35, 3, 3, 2, 1},   // the same on bands
-                                         Conv2dShape{2, 6, 6, 16, 64, 1, 1, 1, 0},    // bottleneck, small map
-                                         Conv2dShape{2, 9, 10, 48, 20, 1, 1, 1, 0},   // bottleneck, read in place
-                                         Conv2dShape{2, 7, 7, 16, 32, 1, 1, 2, 0},    // shortcut, small map
-                                         Conv2dShape{2, 18, 17, 16, 32, 1, 1, 2, 0},  // shortcut, read in place
-                                         Conv2dShape{2, 17, 16, 7, 5, 1, 1, 2, 0},    // the same with tails
-                                         Conv2dShape{1, 5, 5, 1, 1, 3, 3, 1, 1},      // one channel
-                                         Conv2dShape{2, 28, 28, 1, 16, 3, 3, 1, 1},   // one channel, on bands
-                                         Conv2dShape{1, 1, 1, 16, 16, 3, 3, 1, 1},    // one pixel
-                                         Conv2dShape{2, 6, 5, 5, 7, 2, 4, 1, 0},      // even, uneven taps, no padding
-                                         Conv2dShape{2, 12, 14, 6, 9, 5, 3, 1, 2},    // uneven taps on bands
-                                         Conv2dShape{1, 4, 4, 2, 3, 3, 3, 3, 2},      // stride 3
-                                         Conv2dShape{1, 3, 3, 16, 16, 3, 3, 1, 2},    // more padding than needed
-                                         Conv2dShape{1, 9, 12, 16, 16, 3, 3, 1, 0},   // no padding
-                                         Conv2dShape{2, 8, 8, 16, 16, 4, 4, 4, 0},    // patches
-                                         Conv2dShape{2, 18, 16, 16, 16, 2, 2, 2, 0},  // patches, read in place
-                                         Conv2dShape{1, 9, 9, 300, 34, 3, 3, 1, 1},   // a sum in several chunks
-                                         Conv2dShape{1, 6, 6, 4, 4, 1, 1, 3, 1}));    // taps that see padding alone
+                         testing::Values(Conv2dShape{2, 8, 8, 3, 16, 3, 3, 1, 1},       // CIFAR stem
+                                         Conv2dShape{2, 20, 18, 3, 48, 3, 3, 1, 1},     // the same wider, several bands
+                                         Conv2dShape{2, 17, 21, 3, 8, 7, 7, 2, 3},      // ImageNet stem
+                                         Conv2dShape{2, 20, 18, 3, 64, 7, 7, 2, 3},     // lanes along k
+                                         Conv2dShape{3, 17, 16, 3, 16, 3, 3, 2, 1},     // CIFAR stem, stride 2
+                                         Conv2dShape{2, 7, 5, 32, 16, 3, 3, 1, 1},      // residual block
+                                         Conv2dShape{2, 4, 4, 48, 80, 3, 3, 1, 1},      // small map
+                                         Conv2dShape{2, 8, 8, 16, 48, 3, 3, 2, 1},      // downsampling, small map
+                                         Conv2dShape{2, 19, 18, 16, 32, 3, 3, 2, 1},    // downsampling on bands
+                                         Conv2dShape{3, 7, 9, 17, 20, 3, 3, 2, 1},      // odd everything
+                                         Conv2dShape{2, 23, 25, 5, 35, 3, 3, 2, 1},     // the same on bands
+                                         Conv2dShape{2, 6, 6, 16, 64, 1, 1, 1, 0},      // bottleneck, small map
+                                         Conv2dShape{2, 9, 10, 48, 20, 1, 1, 1, 0},     // bottleneck, read in place
+                                         Conv2dShape{2, 7, 7, 16, 32, 1, 1, 2, 0},      // shortcut, small map
+                                         Conv2dShape{2, 18, 17, 16, 32, 1, 1, 2, 0},    // shortcut, read in place
+                                         Conv2dShape{2, 17, 16, 7, 5, 1, 1, 2, 0},      // the same with tails
+                                         Conv2dShape{3, 17, 18, 112, 160, 1, 1, 2, 0},  // shortcut, a large sum
+                                         Conv2dShape{2, 4, 4, 20, 600, 3, 3, 2, 1},     // several blocks of outputs
+                                         Conv2dShape{1, 5, 5, 1, 1, 3, 3, 1, 1},        // one channel
+                                         Conv2dShape{2, 28, 28, 1, 16, 3, 3, 1, 1},     // one channel, on bands
+                                         Conv2dShape{1, 1, 1, 16, 16, 3, 3, 1, 1},      // one pixel
+                                         Conv2dShape{2, 6, 5, 5, 7, 2, 4, 1, 0},        // even, uneven taps, no padding
+                                         Conv2dShape{2, 12, 14, 6, 9, 5, 3, 1, 2},      // uneven taps on bands
+                                         Conv2dShape{1, 4, 4, 2, 3, 3, 3, 3, 2},        // stride 3
+                                         Conv2dShape{1, 3, 3, 16, 16, 3, 3, 1, 2},      // more padding than needed
+                                         Conv2dShape{1, 9, 12, 16, 16, 3, 3, 1, 0},     // no padding
+                                         Conv2dShape{2, 8, 8, 16, 16, 4, 4, 4, 0},      // patches
+                                         Conv2dShape{2, 18, 16, 16, 16, 2, 2, 2, 0},    // patches, read in place
+                                         Conv2dShape{1, 9, 9, 300, 34, 3, 3, 1, 1},     // a sum in several chunks
+                                         Conv2dShape{1, 6, 6, 4, 4, 1, 1, 3, 1}));      // taps that see padding alone
 
 /// The fast passes against the plain loops in double, for shapes too large for the definition.
 TEST(Conv2dWays, AgreeWithThePlainLoops) {

@@ -10,6 +10,8 @@
 namespace kagami::cpu::KAGAMI_ISA {
 namespace {
 
+constexpr std::int64_t pointwise_sum_most = 16 << 10;  // floats
+
 PatchMatrix patches_of(const DirectShape& z, const float* x) {
   return {x, std::ptrdiff_t{z.n} * z.h * z.w * z.c, z.h, z.w, z.c, z.r, z.s, z.stride, z.pad, z.pad, z.out_h, z.out_w};
 }
@@ -210,13 +212,19 @@ auto with_wgrad(const DirectShape& z, const float* x, const float* dy, float* dw
   return f(DeepProduct<ColumnsOfMatrix, PatchPanels, WeightRows>(z.k, patches.length(), pixels, a, b, c));
 }
 
+/// Bands hold the whole gradient as their sum: without taps that share what they read, one beyond the nearest memory is
+/// better off as a product of packed operands.
+bool wgrad_takes_bands(const DirectShape& z) {
+  return takes_bands(z, z.out_w) && (z.r * z.s > 1 || std::int64_t{z.c} * z.k <= pointwise_sum_most);
+}
+
 std::size_t wgrad_scratch(const DirectShape& z, int workers) {
-  if (takes_bands(z, z.out_w)) return band_wgrad_scratch(z, workers);
+  if (wgrad_takes_bands(z)) return band_wgrad_scratch(z, workers);
   return with_wgrad(z, nullptr, nullptr, nullptr, false, [&](const auto& p) { return p.scratch(workers); });
 }
 
 void wgrad(const DirectShape& z, const float* x, const float* dy, float* dw, bool add, float* scratch) {
-  if (takes_bands(z, z.out_w)) return run_band_wgrad(z, x, dy, dw, add, scratch);
+  if (wgrad_takes_bands(z)) return run_band_wgrad(z, x, dy, dw, add, scratch);
   with_wgrad(z, x, dy, dw, add, [&](const auto& p) { p.run(scratch); });
 }
 

@@ -18,6 +18,16 @@ struct RowsOfMatrix {
       for (int rest = 0; p + rest < ks; ++rest) out[rest] = from[p + rest];
     }
   }
+
+  /// Group g goes to to + group_offset(groups, g, ks).
+  void pack_groups(int row, const Groups& groups, int k0, int ks, float* to) const {
+    for (int g = 0; g < groups.count; ++g)
+      pack(row + groups.begin(g), groups.size(g), k0, ks, to + group_offset(groups, g, ks));
+  }
+  static std::ptrdiff_t group_offset(const Groups& groups, int g, int ks) {
+    return static_cast<std::ptrdiff_t>(groups.begin(g)) * divide_up(ks, lanes) * lanes;
+  }
+  static std::ptrdiff_t groups_floats(const Groups& groups, int ks) { return group_offset(groups, groups.count, ks); }
 };
 
 /// Rows of A stored transposed [k,m], as Layout::columns. Reads whole vectors where the matrix goes on.

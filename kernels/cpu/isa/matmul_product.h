@@ -4,6 +4,7 @@
 //   A: static constexpr Layout layout; void pack(int row, int rows, int k0, int ks, float* to): rows of one tile. It
 //   may
 //      write up to `slack` floats beyond them.
+//      For DeepProduct also pack_groups, group_offset and groups_floats: all groups of some rows in one go.
 //   B: void pack(int k0, int ks, int column, int columns, float* to): panels of panel_width columns one after the
 //   other,
 //      each [ks][packed width], zero beyond the last column.
@@ -16,8 +17,10 @@ namespace kagami::cpu::KAGAMI_ISA {
 
 constexpr int k_most = 256;        // of the sum at a time: a panel and the rows of a tile stay near
 constexpr int columns_most = 288;  // of a block in DeepProduct
-constexpr int rows_most = 8 * (tile_rows == 14 ? 14 : 12);  // of a block in RowProduct
-constexpr int enough_items = 16;                            // work is cut finer until there are so many
+constexpr int deep_most = smaller(k_most, 4096 / panel_width);  // of the sum in DeepProduct: its panel and rows fit L1
+constexpr int deep_rows_most = 512;                             // of A packed at a time in DeepProduct
+constexpr int rows_most = 8 * (tile_rows == 14 ? 14 : 12);      // of a block in RowProduct
+constexpr int enough_items = 16;                                // work is cut finer until there are so many
 constexpr int slack = 32;
 
 KAGAMI_INLINE int round_up(int count, int step) { return divide_up(count, step) * step; }
@@ -107,7 +110,11 @@ template <class A, class B, class C>
 class DeepProduct {
  public:
   DeepProduct(int m, int n, int k, const A& a, const B& b, const C& c)
-      : m_(m), a_(a), b_(b), c_(c), columns_(even_pieces(n, columns_most / panel_width * panel_width, panel_width)) {
+      : a_(a),
+        b_(b),
+        c_(c),
+        rows_(even_pieces(m, deep_rows_most, 1)),
+        columns_(even_pieces(n, columns_most / panel_width * panel_width, panel_width)) {
     const int shares = larger(1, smaller(k / (2 * k_most), divide_up(enough_items, columns_.count())));
     k_ = even_pieces(k, round_up(divide_up(k, shares), 16), 16);
   }
@@ -119,31 +126,34 @@ class DeepProduct {
       run_block(share, static_cast<int>(item % columns_.count()), scratch + share * share_size(),
                 scratch + k_.count() * share_size() + worker * own());
     });
-    parallel_for(m_, 8, [&](std::int64_t first, std::int64_t last) {
+    parallel_for(rows_.total, 8, [&](std::int64_t first, std::int64_t last) {
       for (int row = static_cast<int>(first); row < last; ++row) add_shares(row, scratch);
     });
   }
 
  private:
   int width() const { return round_up(columns_.total, panel_width); }
-  std::size_t share_size() const { return static_cast<std::size_t>(m_) * width(); }
-  std::size_t packed_b() const { return static_cast<std::size_t>(k_most) * columns_.size + slack; }
-  std::size_t own() const { return packed_b() + k_most * tile_rows + slack; }
+  std::size_t share_size() const { return static_cast<std::size_t>(rows_.total) * width(); }
+  std::size_t packed_b() const { return static_cast<std::size_t>(deep_most) * columns_.size + slack; }
+  std::size_t own() const { return packed_b() + A::groups_floats(Groups(rows_.size, tile_rows), deep_most) + slack; }
 
   void run_block(int share, int column_block, float* result, float* own) const {
-    const Pieces chunks = even_pieces(k_.length(share), k_most, 16);
-    const Groups groups(m_, tile_rows);
+    const Pieces chunks = even_pieces(k_.length(share), deep_most, 16);
     const int column = columns_.begin(column_block), columns = columns_.length(column_block);
     float *b = own, *a = own + packed_b();
     for (int chunk = 0; chunk < chunks.count(); ++chunk) {
       const int k0 = k_.begin(share) + chunks.begin(chunk), ks = chunks.length(chunk);
       b_.pack(k0, ks, column, columns, b);
-      for (int g = 0; g < groups.count; ++g) {
-        a_.pack(groups.begin(g), groups.size(g), k0, ks, a);
+      for (int block = 0; block < rows_.count(); ++block) {
+        const int row = rows_.begin(block);
+        const Groups groups(rows_.length(block), tile_rows);
+        a_.pack_groups(row, groups, k0, ks, a);
         for (int j = 0; j < columns; j += panel_width)
-          tile_of<A::layout>(groups.size(g), packed_width(columns, j))(
-              a, b + j * ks, ks, result + static_cast<std::ptrdiff_t>(groups.begin(g)) * width() + column + j, width(),
-              lanes, chunk > 0, A::layout == Layout::columns ? groups.size(g) : 0);
+          for (int g = 0; g < groups.count; ++g)
+            tile_of<A::layout>(groups.size(g), packed_width(columns, j))(
+                a + A::group_offset(groups, g, ks), b + j * ks, ks,
+                result + static_cast<std::ptrdiff_t>(row + groups.begin(g)) * width() + column + j, width(), lanes,
+                chunk > 0, A::layout == Layout::columns ? groups.size(g) : 0);
       }
     }
   }
@@ -156,11 +166,10 @@ class DeepProduct {
     c_.store(row, 0, columns_.total, sum);
   }
 
-  int m_;
   const A& a_;
   const B& b_;
   const C& c_;
-  Pieces k_{}, columns_;
+  Pieces rows_, k_{}, columns_;
 };
 
 /// Writes to[0..count) = from, or adds it.
