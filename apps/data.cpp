@@ -5,7 +5,6 @@
 #include <iostream>
 
 #include "apps/commands.h"
-#include "apps/support/common_options.h"
 #include "apps/support/data_source.h"
 #include "apps/support/text.h"
 #include "engine/data/png.h"
@@ -18,8 +17,7 @@ namespace kagami::apps {
 namespace {
 
 int pack(const Arguments& arguments) {
-  DataSource source;
-  ComputeOptions compute;
+  ImageOptions images;
   std::string out;
   Options options(
       "data pack", "data pack --data PATH --out FILE.safetensors",
@@ -30,12 +28,11 @@ int pack(const Arguments& arguments) {
   options.group("Output");
   options.add("out", out, "FILE", "the packed set, a .safetensors file").once();
   options.accept_recipe();
-  source.declare(options);
-  compute.declare(options);
+  images.declare(options);
   if (!options.parse(arguments, std::cout)) return 0;
   check(std::filesystem::path(out).extension() == ".safetensors", "--out: '", out, "' must end in .safetensors");
-  compute.apply();
-  const Dataset data = source.pack(out);
+  images.compute.apply();
+  const Dataset data = images.source.pack(out);
   std::cout << out << ": " << data.train.size() << " training and " << data.test.size() << " test images, "
             << (data.train.labelled() ? text(data.class_names.size(), " classes, ") : std::string("no labels, "))
             << bytes_text(static_cast<double>(std::filesystem::file_size(out))) << '\n';
@@ -77,20 +74,19 @@ class ContactSheet {
 };
 
 struct Preview {
-  DataSource source;
-  ComputeOptions compute;
+  ImageOptions images;
   std::string augmentation = "simclr-cifar", out;
-  int images = 8, views = 8, size = 0;
+  int rows = 8, views = 8, size = 0;
   std::uint64_t seed = 1;
 };
 
 ContactSheet draw(const Preview& preview, AugmentPolicy policy, const ImageSet& set) {
-  if (preview.size > 0) policy.size = preview.size;
+  if (preview.size > 0) set_view_size(policy, preview.size);
   const std::size_t view_values = static_cast<std::size_t>(policy.size) * static_cast<std::size_t>(policy.size) * 3;
-  ContactSheet sheet(preview.images, preview.views + 1, policy.size);
+  ContactSheet sheet(preview.rows, preview.views + 1, policy.size);
   std::vector<float> view(view_values);
   const Cpu device = Device::cpu().as_cpu();
-  for (int row = 0; row < preview.images; ++row) {
+  for (int row = 0; row < preview.rows; ++row) {
     const SourceImage image{set.image(row).data(), set.heights[static_cast<std::size_t>(row)],
                             set.widths[static_cast<std::size_t>(row)], static_cast<std::uint32_t>(row)};
     EvaluationTransform whole = evaluation_transform(policy);
@@ -118,24 +114,22 @@ int preview(const Arguments& arguments) {
   options.example("data preview --data photos/ --augmentation simclr --out views.png", "224x224 views of photos");
   options.group("Output");
   options.add("out", call.out, "FILE", "a .png file").once();
-  options.add("images", call.images, "N", "rows").between(1, 100);
+  options.add("images", call.rows, "N", "rows").between(1, 100);
   options.add("views", call.views, "N", "views in each row").between(1, 100);
   options.accept_recipe();
   options.group("Views");
   options.add("augmentation", call.augmentation, "NAME", "policy").one_of(augment_policy_names());
   options.add("size", call.size, "N", "side of a view in pixels; 0: the policy's own").between(0, 1024);
   options.add("seed", call.seed, "N", "of the random draws");
-  call.source.declare(options);
-  call.compute.declare(options);
+  call.images.declare(options);
   if (!options.parse(arguments, std::cout)) return 0;
   check(std::filesystem::path(call.out).extension() == ".png", "--out: '", call.out, "' must end in .png");
-  call.compute.apply();
-  const Dataset data = call.source.open();
-  call.images = static_cast<int>(std::min<std::int64_t>(call.images, data.train.size()));
+  const Dataset data = call.images.open();
+  call.rows = static_cast<int>(std::min<std::int64_t>(call.rows, data.train.size()));
   const ContactSheet sheet = draw(call, augment_policy(call.augmentation), data.train);
   sheet.write(call.out);
-  std::cout << call.out << ": " << call.images << " images, " << call.views << " views of each, " << sheet.width()
-            << "x" << sheet.height() << " pixels\n";
+  std::cout << call.out << ": " << call.rows << " images, " << call.views << " views of each, " << sheet.width() << "x"
+            << sheet.height() << " pixels\n";
   return 0;
 }
 

@@ -51,9 +51,8 @@ Tensor features_of_rows(const std::vector<Row>& rows, const Dataset& data, const
 }  // namespace
 
 int embed(const Arguments& arguments) {
-  DataSource source;
+  ImageOptions images;
   EncoderOptions network;
-  ComputeOptions compute;
   std::string out, names, split = "all";
   Options options(
       "embed", "embed --weights FILE --arch NAME --stem NAME --data PATH --out FILE.npy",
@@ -68,14 +67,13 @@ int embed(const Arguments& arguments) {
   options.add("split", split, "NAME", "which images").one_of({"all", "train", "test"});
   options.accept_recipe();
   network.declare(options, true);
-  source.declare(options);
-  compute.declare(options);
+  images.declare(options);
   if (!options.parse(arguments, std::cout)) return 0;
   check(std::filesystem::path(out).extension() == ".npy", "--out: '", out, "' must end in .npy");
-  network.resolve(source);
-  compute.apply();
+  network.resolve(images.source);
+  images.compute.apply();
   const Encoder encoder = network.load();
-  const Dataset data = source.open();
+  const Dataset data = images.source.open();
   const std::vector<Row> rows = sorted_rows(data, split);
   check(!rows.empty(), "--split ", split, ": the data has no such images");
   const Tensor features = features_of_rows(rows, data, encoder);

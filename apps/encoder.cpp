@@ -102,7 +102,7 @@ Encoder EncoderOptions::load_weights() const {
   const std::string policy_name =
       augmentation.empty() ? (stem == "imagenet" ? "simclr" : "simclr-cifar") : augmentation;
   AugmentPolicy policy = augment_policy(policy_name);
-  if (size > 0) policy.size = size;
+  if (size > 0) set_view_size(policy, size);
   const auto network = std::make_shared<WeightsNetwork>();
   BackboneOptions options;
   options.arch = arch;

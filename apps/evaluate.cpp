@@ -34,8 +34,7 @@ void print_row(const std::string& name, const LabelledSplits& sets, const KnnOpt
 
 int evaluate(const Arguments& arguments) {
   std::string folder;
-  DataSource source;
-  ComputeOptions compute;
+  ImageOptions images;
   KnnOptions neighbours;
   Options options(
       "evaluate", "evaluate --run RUN [--data PATH] [options]",
@@ -46,15 +45,13 @@ int evaluate(const Arguments& arguments) {
   options.group("Network");
   options.add("run", folder, "RUN", "the folder of a run").once();
   options.accept_recipe();
-  source.declare(options);
-  compute.declare(options);
+  images.declare(options);
   if (!options.parse(arguments, std::cout)) return 0;
   check(!folder.empty(), "--run is missing: give the folder of a run");
   PretrainOptions run;
   read_run(folder, run);
-  source.inherit(run.source);
-  compute.apply();
-  const Dataset data = source.open();
+  images.source.inherit(run.source);
+  const Dataset data = images.open();
   check_labels(data, "kagami evaluate");
   const Encoder trained = encoder_of_run(folder, run), untrained = untrained_encoder(run);
   std::cout << data.train.size() << " training and " << data.test.size() << " test images of '" << data.name << "', "

@@ -10,9 +10,8 @@
 namespace kagami::apps {
 
 int knn(const Arguments& arguments) {
-  DataSource source;
+  ImageOptions images;
   EncoderOptions network;
-  ComputeOptions compute;
   KnnOptions neighbours;
   Options options(
       "knn", "knn --run RUN [--data PATH] [options]",
@@ -28,12 +27,10 @@ int knn(const Arguments& arguments) {
   options.add("k", neighbours.k, "N", "neighbours that vote").between(1, 1e6);
   options.add("temperature", neighbours.temperature, "X", "of their votes").above(0);
   options.accept_recipe();
-  source.declare(options);
-  compute.declare(options);
+  images.declare(options);
   if (!options.parse(arguments, std::cout)) return 0;
-  network.resolve(source);
-  compute.apply();
-  const Dataset data = source.open();
+  network.resolve(images.source);
+  const Dataset data = images.open();
   check_labels(data, "kagami knn");
   const Encoder encoder = network.load();
   const LabelledSplits sets = features_of_splits(data, encoder);

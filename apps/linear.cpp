@@ -12,9 +12,8 @@ namespace kagami::apps {
 namespace {
 
 struct Call {
-  DataSource source;
+  ImageOptions images;
   EncoderOptions network;
-  ComputeOptions compute;
   std::string protocol = "logistic";
   double l2 = -1, lr = 0;
   int epochs = 90, batch = 256;
@@ -37,8 +36,7 @@ void declare(Options& options, Call& call) {
   options.add("batch", call.batch, "N", "batch (sgd)").between(1, 1e9);
   options.add("seed", call.seed, "N", "of the held-out tenth and the order of batches");
   options.accept_recipe();
-  call.source.declare(options);
-  call.compute.declare(options);
+  call.images.declare(options);
 }
 
 LinearResult evaluate(const Call& call, const LabelledSplits& sets) {
@@ -68,9 +66,8 @@ int linear(const Arguments& arguments) {
       "chosen on a tenth of the training images, never on the test images.");
   declare(options, call);
   if (!options.parse(arguments, std::cout)) return 0;
-  call.network.resolve(call.source);
-  call.compute.apply();
-  const Dataset data = call.source.open();
+  call.network.resolve(call.images.source);
+  const Dataset data = call.images.open();
   check_labels(data, "kagami linear");
   const Encoder encoder = call.network.load();
   const LinearResult result = evaluate(call, features_of_splits(data, encoder));

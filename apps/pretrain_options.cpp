@@ -15,7 +15,7 @@ constexpr const char* second_view_prefix = "second-";
 /// What --help says about a setting of an augmentation policy; empty for one that its name explains.
 std::string setting_help(const std::string& key) {
   static const std::map<std::string, std::string> help{
-      {"size", "side of a view in pixels"},
+      {"size", "side of a view in pixels; the blur follows it"},
       {"interpolation", "bilinear or bicubic, antialiased"},
       {"random-crop", "a random crop, resized; otherwise the largest centred square"},
       {"crop-scale-min", "smallest area of a crop, as a share of the image"},

@@ -33,8 +33,7 @@ void set_jitter(AugmentPolicy& policy, float brightness, float contrast, float s
 
 AugmentPolicy imagenet() {
   AugmentPolicy policy;
-  policy.size = 224;
-  policy.blur_kernel = 23;
+  set_view_size(policy, 224);
   set_normalization(policy, imagenet_mean, imagenet_std);
   return policy;
 }
@@ -293,6 +292,11 @@ void validate(const AugmentPolicy& policy) {
   }
 }
 
+void set_view_size(AugmentPolicy& policy, int size) {
+  policy.size = size;
+  policy.blur_kernel = 2 * (size / 20) + 1;
+}
+
 void set_augment_setting(AugmentPolicy& policy, std::string_view key, std::string_view value) {
   bool known = false;
   std::vector<const char*> keys;
@@ -302,6 +306,7 @@ void set_augment_setting(AugmentPolicy& policy, std::string_view key, std::strin
     known = true;
     read(key, value, member);
   });
+  if (key == "size") set_view_size(policy, policy.size);
   check(known, "augmentation: unknown setting '", key, "': use ",
         joined(
             keys, [](const char* name) { return name; }, ", "));

@@ -25,7 +25,11 @@ std::vector<std::string> augment_policy_names();
 /// Throws InputError naming the setting, its value and what is allowed.
 void validate(const AugmentPolicy& policy);
 
-/// Sets one setting from text, `crop-scale-min` from `.08` say; throws InputError for an unknown key or a bad value.
+/// Sets the side of a view, and the width of the blur with it: a tenth of the side, odd, as SimCLR's appendix A has it.
+void set_view_size(AugmentPolicy& policy, int size);
+
+/// Sets one setting from text, `crop-scale-min` from `.08` say; `size` as set_view_size does, so a `blur-kernel` goes
+/// after it. Throws InputError for an unknown key or a bad value.
 void set_augment_setting(AugmentPolicy& policy, std::string_view key, std::string_view value);
 
 /// Every setting as text, in a fixed order; setting all of them on any policy gives back exactly this one.

@@ -86,4 +86,14 @@ Dataset DataSource::pack(const std::filesystem::path& file) const {
   return set;
 }
 
+void ImageOptions::declare(Options& options) {
+  source.declare(options);
+  compute.declare(options);
+}
+
+Dataset ImageOptions::open() {
+  compute.apply();
+  return source.open();
+}
+
 }  // namespace kagami::apps

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string>
 
+#include "apps/support/common_options.h"
 #include "apps/support/options.h"
 #include "engine/data/data.h"
 
@@ -25,6 +26,16 @@ struct DataSource {
 
  private:
   DataOptions options() const;
+};
+
+/// What the options of nearly every command end with: images, and what computes.
+struct ImageOptions {
+  DataSource source;
+  ComputeOptions compute;
+
+  void declare(Options& options);
+  /// Sets what computes, then reads the images.
+  Dataset open();
 };
 
 /// At most `count` images (0: all): balanced over classes, the same ones in every run.

@@ -50,7 +50,8 @@ class SimClr final : public Method {
   Tensor compared_, accuracy_;
 };
 
-/// The paper's CIFAR-10 setting (appendix B.9) at the batch, rate and decay of the official code's CIFAR example.
+/// The paper's CIFAR-10 setting (appendix B.9) at the batch, rate (1 for 256 images) and decay of the official code's
+/// CIFAR example.
 void recipe(PretrainConfig& config) {
   config.arch = "resnet18";
   config.stem = "cifar";
@@ -67,7 +68,7 @@ void recipe(PretrainConfig& config) {
   config.lars_norm = "joint";
   config.trust = 1e-3;
   config.lr = 1;
-  config.lr_scaling = "none";
+  config.lr_scaling = "linear";
   config.weight_decay = 1e-4;
   set_augmentation(config, "simclr-cifar");
 }

@@ -55,6 +55,20 @@ TEST(Augmentation, PresetsHaveThePapersNumbers) {
   EXPECT_FALSE(augment_policy("none").random_crop);
 }
 
+TEST(Augmentation, TheBlurIsATenthOfTheViewUnlessGiven) {
+  AugmentPolicy policy = augment_policy("simclr");
+  set_augment_setting(policy, "size", "96");
+  EXPECT_EQ(policy.blur_kernel, 9);
+  set_augment_setting(policy, "blur-kernel", "5");
+  EXPECT_EQ(policy.blur_kernel, 5);
+  for (const auto& [size, kernel] : {std::pair{8, 1}, {32, 3}, {64, 7}, {160, 17}, {224, 23}}) {
+    set_view_size(policy, size);
+    EXPECT_EQ(policy.size, size);
+    EXPECT_EQ(policy.blur_kernel, kernel) << size;
+    EXPECT_NO_THROW(validate(policy));
+  }
+}
+
 TEST(Augmentation, UnknownPolicyNamesThoseThereAre) {
   expect_mentions(error_of([] { augment_policy("simclear"); }), {"simclear", "simclr-cifar", "byol-2", "none"});
 }
