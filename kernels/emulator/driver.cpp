@@ -1,53 +1,165 @@
-// The host interface of an emulated device: work runs when it is queued.
-#include <chrono>
+// kernels/cuda/runtime.h for the emulated device.
 #include <cstdlib>
 #include <cstring>
-#include <new>
+#include <map>
 #include <stdexcept>
 
 #include "kernels/cuda/runtime.h"
-#include "kernels/emulator/emulator.h"
-
-struct CUstream_st {
-  int device = 0;
-};
-struct CUevent_st {
-  std::chrono::steady_clock::time_point when;
-};
+#include "kernels/emulator/streams.h"
 
 namespace kagami::cuda {
+namespace {
+
+using namespace emulator::detail;
+using Hold = std::scoped_lock<std::recursive_mutex>;
+
+struct Block {
+  std::size_t bytes;
+  bool pinned;
+};
+struct Blocks {
+  std::map<const char*, Block> by_address;  ///< device and pinned memory
+  std::size_t on_device = 0;
+};
+Blocks& blocks() {
+  static Blocks& lives_until_exit = *new Blocks;
+  return lives_until_exit;
+}
+
+bool reachable_by_device(const void* memory) {
+  const auto& all = blocks().by_address;
+  const auto* address = static_cast<const char*>(memory);
+  auto after = all.upper_bound(address);
+  return after != all.begin() && address < std::prev(after)->first + std::prev(after)->second.bytes;
+}
+
+void* allocate_block(std::size_t bytes, bool pinned) {
+  const Hold hold(machine().guard);
+  machine().refuse_in_capture(pinned ? "an allocation of pinned memory" : "an allocation");
+  if (!pinned && blocks().on_device + bytes > emulator::config().memory) return nullptr;
+  void* memory = nullptr;
+  // Not rounded up: AddressSanitizer sees an access to the first byte behind.
+  if (posix_memalign(&memory, 256, bytes) != 0) return nullptr;
+  std::memset(memory, 0xff, bytes);
+  blocks().by_address[static_cast<char*>(memory)] = {bytes, pinned};
+  if (!pinned) blocks().on_device += bytes;
+  return memory;
+}
+
+void release_block(void* memory) {
+  if (!memory) return;
+  const Hold hold(machine().guard);
+  machine().drain_all();  // as cudaFree does
+  auto& all = blocks();
+  const auto block = all.by_address.find(static_cast<char*>(memory));
+  if (block == all.by_address.end()) throw std::runtime_error("release: not the address of a block");
+  if (!block->second.pinned) all.on_device -= block->second.bytes;
+  std::memset(memory, 0xff, block->second.bytes);
+  all.by_address.erase(block);
+  std::free(memory);
+}
+
+}  // namespace
 
 int device_count(std::string*) { return 1; }
-DeviceProperties properties(int) { return {"emulated", 8, 6, 7, std::size_t{4} << 30, 99 << 10, true}; }
+
+DeviceProperties properties(int) {
+  const int arch = emulator::config().arch;
+  return {"emulated sm_" + std::to_string(arch), arch / 10, arch % 10, 7, emulator::config().memory,
+          emulator::shared_limit(arch),          true};
+}
+
 void check(int status, const char* what) {
   if (status != 0) throw std::runtime_error(std::string(what) + ": error " + std::to_string(status));
 }
 
-void* allocate(int, std::size_t bytes) {
-  void* memory = nullptr;
-  if (posix_memalign(&memory, 256, bytes) != 0) return nullptr;  // not rounded up: ASan sees the first byte behind
-  std::memset(memory, 0xff, bytes);
-  return memory;
-}
-void release(int, void* memory) { std::free(memory); }
-void* allocate_pinned(std::size_t bytes) { return allocate(0, bytes); }
-void release_pinned(void* memory) { std::free(memory); }
+void* allocate(int, std::size_t bytes) { return allocate_block(bytes, false); }
+void release(int, void* memory) { release_block(memory); }
+void* allocate_pinned(std::size_t bytes) { return allocate_block(bytes, true); }
+void release_pinned(void* memory) { release_block(memory); }
 
-CUstream_st* create_stream(int device) { return new CUstream_st{device}; }
-void destroy_stream(CUstream_st* stream) { delete stream; }
-void synchronize(CUstream_st*) {}
-void copy(void* to, const void* from, std::size_t bytes, CUstream_st*) { std::memcpy(to, from, bytes); }
-void fill_bytes(void* to, int value, std::size_t bytes, CUstream_st*) { std::memset(to, value, bytes); }
+CUstream_st* create_stream(int device) {
+  const Hold hold(machine().guard);
+  auto* stream = new CUstream_st;
+  stream->device = device;
+  machine().add(stream);
+  return stream;
+}
+void destroy_stream(CUstream_st* stream) {
+  if (!stream) return;
+  const Hold hold(machine().guard);
+  machine().remove(stream);
+  delete stream;
+}
+void synchronize(CUstream_st* stream) {
+  const Hold hold(machine().guard);
+  machine().refuse_in_capture("the host's wait for the stream", stream);
+  machine().drain(stream);
+}
+
+void copy(void* to, const void* from, std::size_t bytes, CUstream_st* stream) {
+  if (bytes == 0) return;
+  const Hold hold(machine().guard);
+  const bool waits = !reachable_by_device(to) || !reachable_by_device(from);
+  if (waits) machine().refuse_in_capture("a copy from or to memory that is neither the device's nor pinned", stream);
+  machine().queue(stream, Kind::copy, [=] { std::memcpy(to, from, bytes); });
+  if (waits) machine().drain(stream);
+}
+void fill_bytes(void* to, int value, std::size_t bytes, CUstream_st* stream) {
+  if (bytes == 0) return;
+  const Hold hold(machine().guard);
+  machine().queue(stream, Kind::copy, [=] { std::memset(to, value, bytes); });
+}
 
 CUevent_st* create_event() { return new CUevent_st; }
-void destroy_event(CUevent_st* event) { delete event; }
-void record(CUevent_st* event, CUstream_st*) { event->when = std::chrono::steady_clock::now(); }
-void wait(CUstream_st*, CUevent_st*) {}
-void synchronize(CUevent_st*) {}
+void destroy_event(CUevent_st* event) {
+  const Hold hold(machine().guard);
+  delete event;
+}
+void record(CUevent_st* event, CUstream_st* stream) {
+  const Hold hold(machine().guard);
+  machine().record(event, stream);
+}
+void wait(CUstream_st* stream, CUevent_st* event) {
+  const Hold hold(machine().guard);
+  machine().wait(stream, event);
+}
+void synchronize(CUevent_st* event) {
+  const Hold hold(machine().guard);
+  if (event->captured) machine().refuse_in_capture("the host's wait for an event");
+  if (!event->last) return;
+  machine().drain_until(*event->last);
+  machine().throw_kept_error();
+}
 float elapsed(CUevent_st* first, CUevent_st* last) {
-  return std::chrono::duration<float, std::milli>(last->when - first->when).count();
+  const Hold hold(machine().guard);
+  if (!first->last || !last->last || !first->last->done || !last->last->done)
+    throw std::runtime_error("elapsed: an event has not happened; wait for it first");
+  return std::chrono::duration<float, std::milli>(last->last->when - first->last->when).count();
 }
 
-bool capturing(CUstream_st*) { return false; }
+void begin_capture(CUstream_st* stream) {
+  const Hold hold(machine().guard);
+  machine().begin_capture(stream);
+}
+CUgraphExec_st* end_capture(CUstream_st* stream, int* kernels) {
+  const Hold hold(machine().guard);
+  std::shared_ptr<const Graph> graph = machine().end_capture(stream);
+  if (kernels) *kernels = graph->kernels;
+  return new CUgraphExec_st{std::move(graph)};
+}
+bool capturing(CUstream_st* stream) {
+  const Hold hold(machine().guard);
+  return stream->capture != nullptr;
+}
+void replay(CUgraphExec_st* graph, CUstream_st* stream) {
+  const Hold hold(machine().guard);
+  machine().refuse_in_capture("the replay of a graph", stream);
+  machine().queue(stream, Kind::kernel, [recorded = graph->graph] { machine().run(*recorded); });
+}
+void destroy_graph(CUgraphExec_st* graph) {
+  const Hold hold(machine().guard);
+  delete graph;
+}
 
 }  // namespace kagami::cuda

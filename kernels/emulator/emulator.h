@@ -45,20 +45,31 @@ struct Config {
   uint64_t seed = 1;
   Order order = Order::random;
   Async async = Async::random;
-  int workers = 1;                // OS threads that run blocks
-  size_t stack_bytes = 64 << 10;  // per CUDA thread; the sanitizers get more
+  int workers = 1;                  // OS threads that run blocks
+  size_t stack_bytes = 64 << 10;    // per CUDA thread; the sanitizers get more
+  int arch = 86;                    // 80, 86, 89 or 90: how much shared memory a block may have
+  size_t memory = size_t{4} << 30;  // of the device, bytes
 };
-Config& config();  // process-wide; the environment (KAGAMI_EMULATOR_SEED, ...) sets the defaults
+/// Of the whole process; the environment sets the defaults: KAGAMI_EMULATOR_SEED, _ORDER, _ASYNC, _WORKERS, _ARCH,
+/// _MEMORY.
+Config& config();
+/// Bytes of shared memory a block may have, static and dynamic together.
+size_t shared_limit(int arch);
 
-/// What the launches so far did (summed over blocks); a test can assert on it without a GPU.
+/// What the launches so far did, summed over blocks; a test asserts on it without a GPU. `stats() = {}` starts anew. A
+/// launch counts when it has run: synchronize first.
 struct Stats {
   uint64_t blocks, switches, barriers, shuffles, ldmatrix, ldmatrix_conflicts, mma, wgmma, cp_async_bytes, tma_bytes;
 };
 Stats& stats();
 
 // ---- launch
-void launch_blocks(std::string_view pretty, dim3 grid, dim3 block, size_t smem,
+/// Throws unless the architecture can run such a launch.
+void check_launch(std::string_view pretty, dim3 grid, dim3 block, size_t shared_bytes);
+void launch_blocks(std::string_view pretty, dim3 grid, dim3 block, size_t shared_bytes,
                    const std::function<void()>& thread_body);
+void queue_launch(CUstream_st* stream, std::string_view pretty, dim3 grid, dim3 block, size_t shared_bytes,
+                  std::function<void()> thread_body);
 
 // ---- shared memory: one arena per running block, poisoned (0xFF.. = NaN) at block start
 void* static_shared(const void* tag, size_t bytes, size_t align);
@@ -84,10 +95,11 @@ void warp_sync(unsigned mask, Loc);
 namespace kagami {
 using emulator::dynamic_shared;
 
-/// Runs the kernel's blocks on fibers. Throws emulator::Error for whatever defect it finds.
+/// Queues the kernel on the device's stream, with a copy of its arguments; its blocks run on fibers. Throws
+/// emulator::Error for a launch that cannot be, and, when it runs, for whatever defect it finds.
 template <auto Kernel, class... Args>
-void launch(const Cuda&, dim3 grid, dim3 block, std::size_t shared_bytes, Args... args) {
-  emulator::launch_blocks(__PRETTY_FUNCTION__, grid, block, shared_bytes, [=] { Kernel(args...); });
+void launch(const Cuda& device, dim3 grid, dim3 block, std::size_t shared_bytes, Args... args) {
+  emulator::queue_launch(device.stream, __PRETTY_FUNCTION__, grid, block, shared_bytes, [=] { Kernel(args...); });
 }
 }  // namespace kagami
 

@@ -158,7 +158,8 @@ class Worker {
   std::vector<TmaOp> pending_tma;
   // shared memory
   unsigned char* arena = nullptr;
-  size_t static_top = 0, dynamic_bytes = 0;
+  size_t static_base = 0, static_top = 0, static_bytes = 0,
+         dynamic_bytes = 0;  // static arrays lie behind the dynamic part
   struct Static {
     const void* tag;
     size_t offset;
@@ -174,8 +175,6 @@ class Worker {
 
   static constexpr size_t arena_bytes = 256 << 10;  // 18-bit shared addresses
   static constexpr size_t dynamic_base = 1024;      // as on sm_90: 1 KB is reserved
-  static constexpr size_t dynamic_limit = 227 << 10;
-  static constexpr size_t static_base = dynamic_base + dynamic_limit;  // CPU only: behind the dynamic part
 
  private:
   static void entry(boost::context::detail::transfer_t);

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
+#include <cstring>
 #include <mutex>
 #include <numeric>
 #include <thread>
@@ -24,6 +25,10 @@ Config& config() {
     d.order = Order(env("KAGAMI_EMULATOR_ORDER", long(Order::random)));
     d.async = Async(env("KAGAMI_EMULATOR_ASYNC", long(Async::random)));
     d.workers = int(env("KAGAMI_EMULATOR_WORKERS", 1));
+    d.memory = size_t(env("KAGAMI_EMULATOR_MEMORY", long(d.memory)));
+    const char* arch = std::getenv("KAGAMI_EMULATOR_ARCH");  // sm_86, or 86
+    if (arch) d.arch = std::atoi(std::strncmp(arch, "sm_", 3) == 0 ? arch + 3 : arch);
+    shared_limit(d.arch);
 #if defined(KAGAMI_ASAN) || defined(KAGAMI_TSAN) || !defined(__OPTIMIZE__)
     d.stack_bytes = 256 << 10;
 #endif
@@ -39,17 +44,49 @@ Stats& stats() {
 
 using namespace detail;
 
-void launch_blocks(std::string_view pretty, dim3 grid, dim3 block, size_t smem, const std::function<void()>& body) {
-  // "... launch(...) [with auto Kernel = NAME; Args = ...]"
+namespace {
+/// "... launch(...) [with auto Kernel = NAME; Args = ...]"
+std::string kernel_name(std::string_view pretty) {
   std::string name(pretty);
   if (auto at = name.find("Kernel = "); at != name.npos) {
     name = name.substr(at + 9);
     name = name.substr(0, name.find("; Args"));
   }
-  const uint64_t threads = uint64_t(block.x) * block.y * block.z, blocks = uint64_t(grid.x) * grid.y * grid.z;
-  if (threads == 0 || threads > 1024 || blocks == 0 || grid.y > 65535 || grid.z > 65535)
-    throw Error("launch of " + name + ": bad grid or block size");
-  if (smem > Worker::dynamic_limit) throw Error("launch of " + name + ": too much dynamic shared memory");
+  return name;
+}
+}  // namespace
+
+size_t shared_limit(int arch) {
+  switch (arch) {
+    case 80:
+      return 163 << 10;
+    case 86:
+    case 89:
+      return 99 << 10;
+    case 90:
+      return 227 << 10;
+    default:
+      throw Error("emulator: arch " + std::to_string(arch) + " is not known; use 80, 86, 89 or 90");
+  }
+}
+
+void check_launch(std::string_view pretty, dim3 grid, dim3 block, size_t smem) {
+  const auto refuse = [&](const std::string& why) { throw Error("launch of " + kernel_name(pretty) + ": " + why); };
+  const uint3 b{block.x, block.y, block.z}, g{grid.x, grid.y, grid.z};
+  const uint64_t threads = uint64_t(block.x) * block.y * block.z;
+  if (threads == 0 || threads > 1024 || block.z > 64)
+    refuse("a block of " + to_string(b) + " threads; at least 1 and at most 1024, 64 of them in z");
+  if (uint64_t(grid.x) * grid.y * grid.z == 0 || grid.x > 0x7FFFFFFF || grid.y > 65535 || grid.z > 65535)
+    refuse("a grid of " + to_string(g) + " blocks; at least 1, at most 65535 in y and z");
+  const int arch = config().arch;
+  if (smem > shared_limit(arch))
+    refuse(std::to_string(smem) + " bytes of dynamic shared memory; a block may have " +
+           std::to_string(shared_limit(arch)) + " on sm_" + std::to_string(arch));
+}
+
+void launch_blocks(std::string_view pretty, dim3 grid, dim3 block, size_t smem, const std::function<void()>& body) {
+  const std::string name = kernel_name(pretty);
+  const uint64_t blocks = uint64_t(grid.x) * grid.y * grid.z;
 
   const Config& c = config();
   std::vector<uint32_t> order(blocks);
@@ -61,7 +98,7 @@ void launch_blocks(std::string_view pretty, dim3 grid, dim3 block, size_t smem, 
   }
 
   static std::mutex mutex;
-  static std::vector<std::unique_ptr<Worker>> pool;
+  static auto& pool = *new std::vector<std::unique_ptr<Worker>>;  // lives until exit
   auto take = [&] {
     std::scoped_lock lock(mutex);
     if (pool.empty()) return std::make_unique<Worker>();

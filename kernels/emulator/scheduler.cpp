@@ -217,7 +217,8 @@ void Worker::run_block(const std::string& kernel, dim3 grid, dim3 block, uint3 b
 #endif
   std::memset(arena + dynamic_base, 0xFF, smem);
   dynamic_bytes = smem;
-  static_top = static_base;
+  static_top = static_base = dynamic_base + smem;
+  static_bytes = 0;
   statics.clear();
   async_view.clear();
   poison(arena, dynamic_base);

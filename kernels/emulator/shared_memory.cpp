@@ -28,7 +28,13 @@ void* static_shared(const void* tag, size_t bytes, size_t align) {
   for (auto& s : w.statics)
     if (s.tag == tag) return w.arena + s.offset;
   size_t offset = (w.static_top + 64 + align - 1) / align * align;  // 64-byte red zone before each array
-  if (offset + bytes > Worker::arena_bytes) w.fail("too much static shared memory", Loc::current());
+  w.static_bytes += bytes;
+  const size_t limit = shared_limit(w.cfg.arch);
+  if (w.static_bytes > 48 << 10 || w.static_bytes + w.dynamic_bytes > limit || offset + bytes > Worker::arena_bytes)
+    w.fail("too much shared memory: " + std::to_string(w.static_bytes) + " bytes static (at most 49152), " +
+               std::to_string(w.dynamic_bytes) + " dynamic; a block may have " + std::to_string(limit) + " on sm_" +
+               std::to_string(w.cfg.arch),
+           Loc::current());
   unpoison(w.arena + offset, bytes);
   std::memset(w.arena + offset, 0xFF, bytes);
   w.static_top = offset + bytes;
