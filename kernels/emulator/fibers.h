@@ -131,6 +131,7 @@ class Worker {
 
   // -- used by the builtins, on the current fiber
   [[noreturn]] void fail(const std::string& message, Loc loc);
+  void require_arch(int arch, const char* what, Loc loc);
   void park(const char* what, Loc loc, const void* object = nullptr);
   void yield();
   void wake(Thread& t);

@@ -78,6 +78,12 @@ void Worker::fail(const std::string& message, Loc loc) {
   throw Error(message + "\n  at " + to_string(loc) + ", " + who + where());
 }
 
+void Worker::require_arch(int arch, const char* what, Loc loc) {
+  if (cfg.arch < arch)
+    fail(std::string(what) + " needs sm_" + std::to_string(arch) + "; this runs as sm_" + std::to_string(cfg.arch),
+         loc);
+}
+
 void Worker::deadlock() {
   // group the threads that wait at the same place
   std::map<std::string, std::vector<int>> groups;

@@ -44,10 +44,13 @@ size_t box_elements(const MapFields& t) {
 }
 }  // namespace
 
+}  // namespace kagami::emulator
+
+namespace kagami {
 TensorMap make_tensor_map_bf16(const TensorMapSpec& s) {
-  MapFields t{};
+  emulator::MapFields t{};
   auto need = [](bool ok, const char* what) {
-    if (!ok) throw Error(std::string("tensor map: ") + what);
+    if (!ok) throw emulator::Error(std::string("tensor map: ") + what);
   };
   const size_t rank = s.dims.size();
   need(rank >= 1 && rank <= 5 && s.strides.size() + 1 == rank && s.box.size() == rank, "bad rank");
@@ -66,7 +69,7 @@ TensorMap make_tensor_map_bf16(const TensorMapSpec& s) {
       t.stride[d - 1] = s.strides[d - 1];
     }
   }
-  t.magic = tensor_map_magic;
+  t.magic = emulator::tensor_map_magic;
   t.base = static_cast<unsigned char*>(s.base);
   t.rank = uint8_t(rank);
   t.swizzle = uint8_t(s.swizzle_bytes);
@@ -74,6 +77,9 @@ TensorMap make_tensor_map_bf16(const TensorMapSpec& s) {
   std::memcpy(&m, &t, sizeof t);
   return m;
 }
+}  // namespace kagami
+
+namespace kagami::emulator {
 
 void Worker::complete_tma(TmaOp& op) {
   void* completed = op.is_load ? static_cast<void*>(op.bar) : &threads[size_t(op.issuer)]->store_group;
@@ -117,6 +123,7 @@ void Worker::complete_tma(TmaOp& op) {
 void tma_load(void* dst, const TensorMap* map, uint64_t* bar, const int* coord, int rank, Loc loc) {
   Quiet quiet;
   Worker& w = worker();
+  w.require_arch(90, "TMA", loc);
   w.use_async_view();
   const MapFields t = decode(w, *map, loc);
   if (rank != t.rank) w.fail("TMA load: rank differs from the tensor map's", loc);
@@ -138,6 +145,7 @@ void tma_load(void* dst, const TensorMap* map, uint64_t* bar, const int* coord, 
 void tma_store(const TensorMap* map, const void* src, const int* coord, int rank, Loc loc) {
   Quiet quiet;
   Worker& w = worker();
+  w.require_arch(90, "TMA", loc);
   w.use_async_view();
   const MapFields t = decode(w, *map, loc);
   if (rank != t.rank) w.fail("TMA store: rank differs from the tensor map's", loc);

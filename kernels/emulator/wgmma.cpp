@@ -122,6 +122,7 @@ void wgmma_mma_bf16(float* d, int n, uint64_t desc_a, uint64_t desc_b, bool accu
   Quiet quiet;
   Worker& w = worker();
   Warp& warp = *w.self->warp;
+  w.require_arch(90, "wgmma", loc);
   if (w.warps.size() < size_t(warp.index | 3) + 1) w.fail("wgmma: the warpgroup is not complete", loc);
   if (!warp.wgmma_fenced) w.fail("wgmma: no wgmma.fence since the accumulators were last touched", loc);
   for (uint64_t desc : {desc_a, desc_b})
