@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds everything and runs every test; needs about half an hour on two cores from a clean clone.
-#   scripts/test.sh          the sanitizer build's tests of kernels, engine and data, then all tests of the optimised build
+#   scripts/test.sh          the sanitizer build's tests of kernels, engine and data, the CUDA code's tests on CPU fibers,
+#                           then all tests of the optimised build
 #   scripts/test.sh --quick  only the optimised build
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -10,7 +11,7 @@ quick=no
 for argument in "$@"; do
   case $argument in
     --quick) quick=yes ;;
-    -h|--help) sed -n '2,4s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h|--help) sed -n '2,5s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "scripts/test.sh: unknown argument '$argument'; it takes --quick or nothing" >&2; exit 2 ;;
   esac
 done
@@ -29,6 +30,11 @@ if [ "$quick" = no ]; then
   cmake --preset cpu-asan "${launcher[@]}"
   cmake --build build/cpu-asan -j "$jobs"
   ctest --preset cpu-asan -E 'ResNetReference|DeepGraphs|DataProcedural|Isa\.'
+
+  # CUDA without a GPU or toolkit: the same kernels, compiled by the C++ compiler.
+  cmake --preset emulated "${launcher[@]}"
+  cmake --build build/emulated -j "$jobs" --target kagami_tests
+  build/emulated/tests/kagami_tests --gtest_filter='*Cuda*:*Emulator*:*Ptx*' --gtest_brief=1
 fi
 
 # Last, so that the closing lines are those of the whole suite. One test at a time: each uses all processors itself.
