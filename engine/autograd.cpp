@@ -4,9 +4,8 @@
 #include <atomic>
 #include <map>
 
-#include "engine/dispatch.h"
+#include "engine/in_place.h"
 #include "engine/tensor_impl.h"
-#include "kernels/cpu/parallel.h"
 
 namespace kagami {
 
@@ -51,20 +50,6 @@ void drop_iteratively(std::vector<Node::Edge>& edges) {
     for (auto& edge : node->inputs)
       if (edge.node) pending.push_back(std::move(edge.node));
   }
-}
-
-template <class T>
-void add_in_place(T* to, const T* from, std::int64_t count) {
-  cpu::parallel_for(count, 1 << 16, [&](std::int64_t first, std::int64_t last) {
-    for (std::int64_t i = first; i < last; ++i) to[i] += from[i];
-  });
-}
-
-void add_in_place(const Tensor& to, const Tensor& from) {
-  dispatch("backward", to, [&](Cpu, auto zero) {
-    using T = decltype(zero);
-    add_in_place(to.data<T>(), from.data<T>(), to.numel());
-  });
 }
 
 /// Makes the gradient kept in `value` safe to write: one that shares memory with another tensor is copied first.
@@ -118,14 +103,14 @@ void Gradients::add(int i, const Tensor& gradient) {
     return;
   }
   own(*s.value, s.leaf);
-  add_in_place(*s.value, gradient);
+  add_values(*s.value, gradient);
 }
 
 void Gradients::add_rows(int i, std::int64_t first, std::int64_t count, const Tensor& gradient) {
   Slot& s = slot(i);
   if (!*s.value) *s.value = Tensor::zeros(s.shape, s.dtype, s.device);
   own(*s.value, s.leaf);
-  add_in_place(s.value->detach().rows(first, count), gradient);
+  add_values(s.value->detach().rows(first, count), gradient);
 }
 
 NoGrad::NoGrad() { ++no_grad_depth; }
@@ -188,7 +173,7 @@ void backward(const Tensor& output, const Tensor& gradient) {
   const auto& impl = GraphAccess::impl(output);
   if (impl->requires_grad) {
     if (impl->grad) {
-      add_in_place(impl->grad, gradient);
+      add_values(impl->grad, gradient);
     } else {
       impl->grad = gradient.clone();
     }

@@ -18,6 +18,7 @@ struct BroadcastWalk {
   std::vector<std::vector<std::int64_t>> strides;  // [input][axis] in elements; 0 where the input is stretched
   std::int64_t rows() const;                       ///< product of all axes but the last
   std::int64_t row_length() const { return extent.back(); }
+  std::int64_t count() const { return rows() * row_length(); }  ///< elements of the output
   /// The element where row `row` begins in input k.
   std::int64_t offset(std::size_t k, std::int64_t row) const;
 };

@@ -1,16 +1,137 @@
 #include "engine/device.h"
 
+#include <cstring>
+#include <mutex>
+#include <vector>
+
+#include "engine/error.h"
+#if KAGAMI_HAS_CUDA
+#include "kernels/cuda/runtime.h"
+#endif
+
 namespace kagami {
 
+// A device lives as long as the process: tensors in static storage may outlive main.
+struct Device::State {
+  explicit State() = default;
+  State(int n, MemorySource source) : number(n), memory(std::move(source)) {}
+  int number = -1;  // of a CUDA device
+  mutable Arena memory;
+#if KAGAMI_HAS_CUDA
+  CUstream_st* stream = nullptr;
+  cuda::DeviceProperties properties;
+#endif
+};
+
 Device Device::cpu() {
-  static Arena* memory = new Arena;  // lives as long as the process: tensors in static storage may outlive main
+  static const State* state = new State;
   Device device;
-  device.memory_ = memory;
+  device.state_ = state;
   return device;
 }
 
-Cpu Device::as_cpu() const { return Cpu{memory_}; }
+bool Device::is_cpu() const { return state_->number < 0; }
+Cpu Device::as_cpu() const { return Cpu{&state_->memory}; }
+Arena& Device::memory() const { return state_->memory; }
 
-Arena& Device::memory() const { return *memory_; }
+std::ostream& operator<<(std::ostream& out, const Device& device) {
+  return device.is_cpu() ? out << "cpu" : out << "cuda:" << device.state_->number;
+}
+
+#if KAGAMI_HAS_CUDA
+
+int Device::cuda_count(std::string* why_none) { return cuda::device_count(why_none); }
+
+Device Device::cuda(int number) {
+  static std::mutex guard;
+  static std::vector<const State*> states;
+  const std::lock_guard lock(guard);
+  std::string why = "there is none";
+  const int count = cuda::device_count(&why);
+  check(number >= 0 && number < count, "cuda:", number, ": no such device",
+        count == 0 ? "; " + why : text(", there are ", count));
+  if (states.empty()) states.resize(static_cast<std::size_t>(count));
+  const State*& state = states[static_cast<std::size_t>(number)];
+  if (!state) {
+    auto* made = new State(number, {[number](std::size_t bytes) { return cuda::allocate(number, bytes); },
+                                    [number](void* block) { cuda::release(number, block); }});
+    made->stream = cuda::create_stream(number);
+    made->properties = cuda::properties(number);
+    state = made;
+  }
+  Device device;
+  device.state_ = state;
+  return device;
+}
+
+bool Device::emulated() const { return state_->properties.emulated; }
+Cuda Device::as_cuda() const { return {&state_->memory, state_->stream, state_->properties.multiprocessors}; }
+
+void Device::copy_in(void* to, const void* host, std::size_t bytes) const {
+  if (bytes == 0) return;
+  if (is_cpu()) {
+    std::memcpy(to, host, bytes);
+    return;
+  }
+  cuda::copy(to, host, bytes, state_->stream);
+  cuda::synchronize(state_->stream);
+}
+
+void Device::copy_out(void* host, const void* from, std::size_t bytes) const {
+  if (bytes == 0) return;
+  if (is_cpu()) {
+    std::memcpy(host, from, bytes);
+    return;
+  }
+  cuda::copy(host, from, bytes, state_->stream);
+  cuda::synchronize(state_->stream);
+}
+
+void Device::copy_within(void* to, const void* from, std::size_t bytes) const {
+  if (bytes == 0) return;
+  if (is_cpu()) {
+    std::memcpy(to, from, bytes);
+    return;
+  }
+  cuda::copy(to, from, bytes, state_->stream);
+}
+
+void Device::clear(void* to, std::size_t bytes) const {
+  if (bytes == 0) return;
+  if (is_cpu()) {
+    std::memset(to, 0, bytes);
+    return;
+  }
+  cuda::fill_bytes(to, 0, bytes, state_->stream);
+}
+
+void Device::synchronize() const {
+  if (!is_cpu()) cuda::synchronize(state_->stream);
+}
+
+#else
+
+int Device::cuda_count(std::string* why_none) {
+  if (why_none) *why_none = "this program was built without CUDA";
+  return 0;
+}
+
+Device Device::cuda(int number) {
+  check(false, "cuda:", number, ": no such device; this program was built without CUDA");
+  return cpu();
+}
+
+bool Device::emulated() const { return false; }
+void Device::copy_in(void* to, const void* host, std::size_t bytes) const {
+  if (bytes > 0) std::memcpy(to, host, bytes);
+}
+void Device::copy_out(void* host, const void* from, std::size_t bytes) const { copy_in(host, from, bytes); }
+void Device::copy_within(void* to, const void* from, std::size_t bytes) const { copy_in(to, from, bytes); }
+void Device::clear(void* to, std::size_t bytes) const {
+  if (bytes > 0) std::memset(to, 0, bytes);
+}
+void Device::synchronize() const {}
+
+#endif
 
 }  // namespace kagami

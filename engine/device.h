@@ -1,7 +1,9 @@
 #pragma once
 // Devices: where memory lies and where kernels run.
+#include <cstddef>
 #include <memory>
 #include <ostream>
+#include <string>
 
 #include "kernels/launch.h"
 
@@ -11,15 +13,34 @@ namespace kagami {
 class Device {
  public:
   static Device cpu();
-  bool operator==(const Device&) const = default;
-  friend std::ostream& operator<<(std::ostream& out, const Device&) { return out << "cpu"; }
+  /// The CUDA device of this number, from 0. Throws InputError where there is none, saying why.
+  static Device cuda(int number);
+  /// How many CUDA devices can be used; emulated ones count. If none, `why_none` says why.
+  static int cuda_count(std::string* why_none = nullptr);
 
-  /// What a CPU kernel takes as its first argument.
+  bool is_cpu() const;
+  bool emulated() const;  ///< a CUDA device whose kernels run on CPU fibers
+  bool operator==(const Device&) const = default;
+  friend std::ostream& operator<<(std::ostream& out, const Device& device);
+
+  /// What a kernel takes as its first argument.
   Cpu as_cpu() const;
+#if KAGAMI_HAS_CUDA
+  Cuda as_cuda() const;
+#endif
   Arena& memory() const;
 
+  // Moving bytes. Host memory may be reused when a call returns; work queued on the device before comes first.
+  void copy_in(void* to, const void* host, std::size_t bytes) const;
+  void copy_out(void* host, const void* from, std::size_t bytes) const;
+  void copy_within(void* to, const void* from, std::size_t bytes) const;
+  void clear(void* to, std::size_t bytes) const;  ///< to zero bytes
+  /// Waits until the device has done what was queued.
+  void synchronize() const;
+
  private:
-  Arena* memory_ = nullptr;
+  struct State;
+  const State* state_ = nullptr;
 };
 
 }  // namespace kagami

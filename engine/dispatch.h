@@ -1,15 +1,27 @@
 #pragma once
-// From a tensor's device and element type to a kernel. The one table of allowed pairs: CPU computes in f32 and f64.
+// From a tensor's device and element type to a kernel. The one table of allowed pairs: the CPU computes in f32 and f64,
+// CUDA in f32.
 #include <string_view>
 
 #include "engine/tensor.h"
 
 namespace kagami {
 
-/// Calls f(device, zero): `zero` is a value of the element type, `using T = decltype(zero)`. Throws, naming the op, for
-/// a type it is not computed in.
+/// Calls f(device, zero): `device` is a Cpu or a Cuda, `zero` a value of the element type, `using T = decltype(zero)`.
+/// Throws, naming the op, for a pair that is not in the table. An op that takes any device and lacks a kernel does not
+/// compile; one whose f takes a Cpu has none by choice, and says so.
 template <class F>
 void dispatch(std::string_view op, const Tensor& x, F&& f) {
+#if KAGAMI_HAS_CUDA
+  if (!x.device().is_cpu()) {
+    check(x.dtype() == DType::f32, op, ": computes in f32 on ", x.device(), ", not in ", describe(x));
+    if constexpr (std::is_invocable_v<F&, Cuda, float>) {
+      return f(x.device().as_cuda(), float{});
+    } else {
+      check(false, op, ": has no CUDA kernel, so it cannot take ", describe(x));
+    }
+  }
+#endif
   switch (x.dtype()) {
     case DType::f32:
       return f(x.device().as_cpu(), float{});
@@ -18,6 +30,15 @@ void dispatch(std::string_view op, const Tensor& x, F&& f) {
     default:
       check(false, op, ": computes in f32 or f64, not in ", describe(x));
   }
+}
+
+/// Calls f(device), a Cpu or a Cuda, for kernels of any type.
+template <class F>
+void on_device(const Tensor& x, F&& f) {
+#if KAGAMI_HAS_CUDA
+  if (!x.device().is_cpu()) return f(x.device().as_cuda());
+#endif
+  f(x.device().as_cpu());
 }
 
 /// Calls f(zero) for any storage type, for copies and conversions.

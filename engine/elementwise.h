@@ -17,6 +17,7 @@
 #include "engine/autograd.h"
 #include "engine/broadcast.h"
 #include "engine/dispatch.h"
+#include "engine/elementwise_cuda.h"
 #include "kernels/cpu/parallel.h"
 
 namespace kagami {
@@ -46,8 +47,8 @@ void for_each_row(const BroadcastWalk& walk, F&& row) {
 }
 
 template <class Op, class T, std::size_t... K>
-void elementwise_forward(const Op& op, const BroadcastWalk& walk, const std::array<const T*, sizeof...(K)>& x, T* y,
-                         std::index_sequence<K...>) {
+void elementwise_rows(const Op& op, const BroadcastWalk& walk, const std::array<const T*, sizeof...(K)>& x, T* y,
+                      std::index_sequence<K...>) {
   constexpr int N = sizeof...(K);
   bool dense = walk.rows() == 1;
   for (std::size_t k = 0; k < N; ++k) dense = dense && walk.strides[k].back() == 1;
@@ -65,9 +66,9 @@ void elementwise_forward(const Op& op, const BroadcastWalk& walk, const std::arr
 
 /// dx[k][i] (+)= dy[i] * df(x...)[k], written at the output's own index; null where no gradient is wanted.
 template <class Op, class T, std::size_t... K>
-void elementwise_backward(const Op& op, const BroadcastWalk& walk, const std::array<const T*, sizeof...(K)>& x,
-                          const T* dy, const std::array<T*, sizeof...(K)>& dx,
-                          const std::array<Accumulate, sizeof...(K)>& accumulate, std::index_sequence<K...>) {
+void elementwise_gradient_rows(const Op& op, const BroadcastWalk& walk, const std::array<const T*, sizeof...(K)>& x,
+                               const T* dy, const std::array<T*, sizeof...(K)>& dx,
+                               const std::array<Accumulate, sizeof...(K)>& accumulate, std::index_sequence<K...>) {
   constexpr int N = sizeof...(K);
   const std::array<std::int64_t, N> step{walk.strides[K].back()...};
   for_each_row<N>(walk,
@@ -83,6 +84,16 @@ void elementwise_backward(const Op& op, const BroadcastWalk& walk, const std::ar
                   });
 }
 
+template <class Op, class T, std::size_t N>
+void elementwise_forward(Cpu, const Op& op, const BroadcastWalk& walk, const std::array<const T*, N>& x, T* y) {
+  elementwise_rows(op, walk, x, y, std::make_index_sequence<N>{});
+}
+template <class Op, class T, std::size_t N>
+void elementwise_backward(Cpu, const Op& op, const BroadcastWalk& walk, const std::array<const T*, N>& x, const T* dy,
+                          const std::array<T*, N>& dx, const std::array<Accumulate, N>& accumulate) {
+  elementwise_gradient_rows(op, walk, x, dy, dx, accumulate, std::make_index_sequence<N>{});
+}
+
 template <class Op, std::size_t N>
 Tensor elementwise(const Op& op, const std::array<Tensor, N>& inputs) {
   for (const Tensor& t : inputs) {
@@ -93,19 +104,18 @@ Tensor elementwise(const Op& op, const std::array<Tensor, N>& inputs) {
   const Shape shape = broadcast_shape(Op::name, inputs);
   Tensor y = Tensor::empty(shape, inputs[0].dtype(), inputs[0].device());
   auto walk = std::make_shared<const BroadcastWalk>(broadcast_walk(shape, inputs));
-  constexpr auto indices = std::make_index_sequence<N>{};
-  dispatch(Op::name, y, [&](Cpu, auto zero) {
+  dispatch(Op::name, y, [&](auto device, auto zero) {
     using T = decltype(zero);
     std::array<const T*, N> x;
     for (std::size_t k = 0; k < N; ++k) x[k] = inputs[k].template data<T>();
-    elementwise_forward<Op, T>(op, *walk, x, y.data<T>(), indices);
+    elementwise_forward(device, op, *walk, x, y.data<T>());
   });
   const std::vector<Tensor> edges(inputs.begin(), inputs.end());
   if (!recording(edges)) return y;
   std::array<Tensor, N> saved;
   for (std::size_t k = 0; k < N; ++k) saved[k] = inputs[k].detach();
   return record(Op::name, edges, y, [op, saved, walk](const Tensor& dy, Gradients& d) {
-    dispatch(Op::name, dy, [&](Cpu, auto zero) {
+    dispatch(Op::name, dy, [&](auto device, auto zero) {
       using T = decltype(zero);
       std::array<const T*, N> x;
       std::array<T*, N> dx{};
@@ -126,7 +136,7 @@ Tensor elementwise(const Op& op, const std::array<Tensor, N>& inputs) {
           dx[k] = apart[k].template data<T>();
         }
       }
-      elementwise_backward<Op, T>(op, *walk, x, dy.data<T>(), dx, accumulate, std::make_index_sequence<N>{});
+      elementwise_backward(device, op, *walk, x, dy.data<T>(), dx, accumulate);
       for (std::size_t k = 0; k < N; ++k)
         if (apart[k]) d.add(static_cast<int>(k), sum_to_shape(apart[k], saved[k].shape()));
     });

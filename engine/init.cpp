@@ -39,6 +39,11 @@ Init Init::linear_default(std::int64_t inputs) {
 
 void initialize(const Tensor& tensor, const Init& init, std::uint64_t seed, std::string_view name) {
   if (init.kind == Init::Kind::constant) return tensor.fill(init.scale);
+  if (!tensor.device().is_cpu()) {  // the same values everywhere: drawn on the host
+    const Tensor drawn = Tensor::empty(tensor.shape(), tensor.dtype(), Device::cpu());
+    initialize(drawn, init, seed, name);
+    return tensor.copy_from(drawn);
+  }
   const std::uint64_t h = hash(name);
   const Philox random(seed, Purpose::initialization, static_cast<std::uint32_t>(h), static_cast<std::uint32_t>(h >> 32),
                       0);

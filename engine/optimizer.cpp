@@ -37,18 +37,18 @@ struct UpdatePlan {
   int count() const { return static_cast<int>(ranges.size()); }
 };
 
-template <class T>
-void update(Cpu device, const UpdatePlan& plan, const SgdSettings& settings, T* p, const T* g,
+template <class Device, class T>
+void update(Device device, const UpdatePlan& plan, const SgdSettings& settings, T* p, const T* g,
             const std::vector<NamedTensor>& state) {
   sgd_update(device, plan.ranges.data(), plan.count(), plan.scalars, settings, p, g, state[0].tensor.data<T>());
 }
-template <class T>
-void update(Cpu device, const UpdatePlan& plan, const LarsSettings& settings, T* p, const T* g,
+template <class Device, class T>
+void update(Device device, const UpdatePlan& plan, const LarsSettings& settings, T* p, const T* g,
             const std::vector<NamedTensor>& state) {
   lars_update(device, plan.ranges.data(), plan.count(), plan.scalars, settings, p, g, state[0].tensor.data<T>());
 }
-template <class T>
-void update(Cpu device, const UpdatePlan& plan, const AdamWSettings& settings, T* p, const T* g,
+template <class Device, class T>
+void update(Device device, const UpdatePlan& plan, const AdamWSettings& settings, T* p, const T* g,
             const std::vector<NamedTensor>& state) {
   adamw_update(device, plan.ranges.data(), plan.count(), plan.scalars, settings, p, g, state[0].tensor.data<T>(),
                state[1].tensor.data<T>());

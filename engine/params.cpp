@@ -154,11 +154,11 @@ void Params::zero_grad() const {
 std::vector<NamedTensor> Params::state_dict() const {
   std::vector<NamedTensor> state;
   for (std::size_t i = 0; i < segments_.size(); ++i) {
-    const Tensor values = handles_[i].master.detach();
-    state.push_back({segments_[i].name, is_kernel(segments_[i]) ? last_axis_second(values) : values.clone()});
+    const Tensor values = handles_[i].master.to(Device::cpu());
+    state.push_back({segments_[i].name, is_kernel(segments_[i]) ? last_axis_second(values) : values});
   }
   for (std::size_t i = 0; i < buffer_segments_.size(); ++i)
-    state.push_back({buffer_segments_[i].name, buffer_handles_[i].clone()});
+    state.push_back({buffer_segments_[i].name, buffer_handles_[i].to(Device::cpu())});
   return state;
 }
 
@@ -173,10 +173,11 @@ LoadReport Params::load_state_dict(const std::vector<NamedTensor>& state, const 
   const auto take = [&](const Segment& segment, const Tensor& target) {
     const auto found = given.find(segment.name);
     if (found == given.end()) return report.missing.push_back(segment.name);
-    Tensor values = found->second->to(target.dtype());
+    Tensor values = found->second->to(Device::cpu()).to(target.dtype());
     if (is_kernel(segment) && values.rank() == 4) values = second_axis_last(values);
     check(values.shape() == target.shape(), "load_state_dict: ", segment.name, " is ", found->second->shape(),
-          " in the file, the network expects ", is_kernel(segment) ? last_axis_second(target).shape() : target.shape());
+          " in the file, the network expects ",
+          is_kernel(segment) ? last_axis_second(target.to(Device::cpu())).shape() : target.shape());
     target.copy_from(values);
     given.erase(found);
   };

@@ -90,7 +90,7 @@ class Params {
   /// Brings the compute copies up to date after a host write; nothing to do where compute is the master.
   void refresh() const {}
 
-  /// Copies of all parameters and buffers, torchvision's layouts, in order of declaration.
+  /// Copies on the CPU of all parameters and buffers, torchvision's layouts, in order of declaration.
   std::vector<NamedTensor> state_dict() const;
   /// Overwrites what the state dict has (any float type); throws where a shape differs. torchvision's counters
   /// `num_batches_tracked` are passed over.

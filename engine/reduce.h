@@ -12,7 +12,6 @@
 //     static double df(const State& s, double x, std::int64_t index, double count);
 //   };
 //   Tensor mean(const Tensor& x, int axis, bool keep_dims) { return reduce(Mean{}, x, axis, keep_dims); }
-#include <memory>
 #include <vector>
 
 #include "engine/autograd.h"
@@ -38,6 +37,11 @@ struct ReduceShape {
   std::int64_t outer = 1, count = 1, inner = 1;
 };
 
+}  // namespace kagami
+
+#include "engine/reduce_cuda.h"
+
+namespace kagami {
 namespace detail {
 
 constexpr std::int64_t reduce_chunk = 4096;  // values that one state takes in before it is merged
@@ -63,9 +67,9 @@ void reduce_row(const Op& op, const T* x, std::int64_t first, std::int64_t last,
   for (const auto& p : part) op.merge(*state, p);
 }
 
-/// The final state of every reduction, [outer, inner].
+/// states[outer, inner], the final state of every reduction, and its result y[outer, inner].
 template <class Op, class T>
-std::vector<typename Op::State> reduce_states(const Op& op, const ReduceShape& shape, const T* x) {
+void reduce_forward(Cpu, const Op& op, const ReduceShape& shape, const T* x, typename Op::State* states, T* y) {
   using State = typename Op::State;
   const std::int64_t chunks = std::max<std::int64_t>(1, (shape.count + reduce_chunk - 1) / reduce_chunk);
   const std::int64_t tiles = (shape.inner + reduce_tile - 1) / reduce_tile;
@@ -86,18 +90,18 @@ std::vector<typename Op::State> reduce_states(const Op& op, const ReduceShape& s
           }
         }
       });
-  if (chunks == 1) return parts;
-  std::vector<State> states(static_cast<std::size_t>(shape.outer * shape.inner));
   for (std::int64_t o = 0; o < shape.outer; ++o)
-    for (std::int64_t c = 0; c < chunks; ++c)
-      for (std::int64_t i = 0; i < shape.inner; ++i)
-        op.merge(states[o * shape.inner + i], parts[(o * chunks + c) * shape.inner + i]);
-  return states;
+    for (std::int64_t i = 0; i < shape.inner; ++i) {
+      State state = parts[o * chunks * shape.inner + i];
+      for (std::int64_t c = 1; c < chunks; ++c) op.merge(state, parts[(o * chunks + c) * shape.inner + i]);
+      states[o * shape.inner + i] = state;
+      y[o * shape.inner + i] = static_cast<T>(op.finish(state, static_cast<double>(shape.count)));
+    }
 }
 
 /// dx[o, a, i] (+)= dy[o, i] * df(...).
 template <class Op, class T>
-void reduce_backward(const Op& op, const ReduceShape& shape, const std::vector<typename Op::State>& states, const T* x,
+void reduce_backward(Cpu, const Op& op, const ReduceShape& shape, const typename Op::State* states, const T* x,
                      const T* dy, T* dx, Accumulate accumulate) {
   const std::int64_t rows = shape.outer * shape.count, inner = shape.inner;
   const double count = static_cast<double>(shape.count);
@@ -119,21 +123,20 @@ void reduce_backward(const Op& op, const ReduceShape& shape, const std::vector<t
 
 template <class Op>
 Tensor reduce(const Op& op, const Tensor& x, const ReduceShape& shape, const Shape& result) {
-  using States = std::vector<typename Op::State>;
+  using State = typename Op::State;
   Tensor y = Tensor::empty(result, x.dtype(), x.device());
-  auto states = std::make_shared<States>();
-  dispatch(Op::name, x, [&](Cpu, auto zero) {
+  const Tensor states = Tensor::empty({y.numel() * static_cast<std::int64_t>(sizeof(State))}, DType::u8, x.device());
+  dispatch(Op::name, x, [&](auto device, auto zero) {
     using T = decltype(zero);
-    *states = reduce_states(op, shape, x.data<T>());
-    T* to = y.data<T>();
-    for (const auto& s : *states) *to++ = static_cast<T>(op.finish(s, static_cast<double>(shape.count)));
+    reduce_forward(device, op, shape, x.data<T>(), static_cast<State*>(states.raw()), y.data<T>());
   });
   return record(Op::name, {x}, y, [op, shape, states, x = x.detach()](const Tensor& dy, Gradients& d) {
     if (!d.wants(0)) return;
     const Gradients::Target dx = d.target(0);
-    dispatch(Op::name, dy, [&](Cpu, auto zero) {
+    dispatch(Op::name, dy, [&](auto device, auto zero) {
       using T = decltype(zero);
-      reduce_backward(op, shape, *states, x.data<T>(), dy.data<T>(), dx.tensor.data<T>(), dx.accumulate);
+      reduce_backward(device, op, shape, static_cast<const State*>(states.raw()), x.data<T>(), dy.data<T>(),
+                      dx.tensor.data<T>(), dx.accumulate);
     });
   });
 }

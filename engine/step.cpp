@@ -1,7 +1,5 @@
 #include "engine/step.h"
 
-#include <cstring>
-
 namespace kagami {
 
 StepState::StepState(Device device)
@@ -12,7 +10,7 @@ StepState::StepState(Device device)
 
 void StepState::set(const StepScalars& scalars) {
   host_ = scalars;
-  std::memcpy(memory_.raw(), &host_, sizeof host_);
+  memory_.device().copy_in(memory_.raw(), &host_, sizeof host_);
 }
 
 const StepScalars* StepState::data() const { return static_cast<const StepScalars*>(memory_.raw()); }

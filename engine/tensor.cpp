@@ -1,11 +1,10 @@
 #include "engine/tensor.h"
 
 #include <algorithm>
-#include <cstring>
 #include <numeric>
 
 #include "engine/autograd.h"
-#include "engine/dispatch.h"
+#include "engine/in_place.h"
 #include "engine/tensor_impl.h"
 
 namespace kagami {
@@ -80,7 +79,7 @@ Tensor Tensor::empty(Shape shape, DType dtype, Device device, MemoryUse use) {
 
 Tensor Tensor::zeros(Shape shape, DType dtype, Device device, MemoryUse use) {
   Tensor t = empty(shape, dtype, device, use);
-  std::memset(t.raw(), 0, t.bytes());
+  device.clear(t.raw(), t.bytes());
   return t;
 }
 
@@ -140,46 +139,33 @@ Tensor Tensor::clone() const {
   return t;
 }
 
-namespace {
-
-template <class From, class To>
-void convert(const Tensor& from, To* to) {
-  const From* p = from.data<From>();
-  for (std::int64_t i = 0, n = from.numel(); i < n; ++i) {
-    if constexpr (std::is_same_v<From, bf16>) {
-      to[i] = static_cast<To>(static_cast<float>(p[i]));
-    } else if constexpr (std::is_same_v<To, bf16>) {
-      to[i] = bf16(static_cast<float>(p[i]));
-    } else {
-      to[i] = static_cast<To>(p[i]);
-    }
-  }
-}
-
-template <class To>
-void convert_any(const Tensor& from, To* to) {
-  dispatch_any(from.dtype(), [&](auto zero) { convert<decltype(zero)>(from, to); });
-}
-
-}  // namespace
-
 Tensor Tensor::to(DType dtype) const {
   Tensor t = empty(shape(), dtype, device());
-  dispatch_any(dtype, [&](auto zero) { convert_any(*this, t.data<decltype(zero)>()); });
+  convert_values(*this, t);
+  return t;
+}
+
+Tensor Tensor::to(Device device) const {
+  Tensor t = empty(shape(), dtype(), device);
+  t.copy_from(*this);
   return t;
 }
 
 double Tensor::item() const {
   check(impl_ && numel() == 1, "item: needs a tensor of one element, not ", describe(*this));
-  double value = 0;
-  convert_any(*this, &value);
-  return value;
+  return to_host<double>().front();
 }
 
 template <class T>
 std::vector<T> Tensor::to_host() const {
   std::vector<T> values(static_cast<std::size_t>(numel()));
-  convert_any(*this, values.data());
+  const Tensor here = device().is_cpu() ? *this : to(Device::cpu());
+  if (here.dtype() == dtype_of<T>) {
+    std::copy_n(here.data<T>(), values.size(), values.begin());
+  } else {
+    const Tensor converted = here.to(dtype_of<T>);
+    std::copy_n(converted.data<T>(), values.size(), values.begin());
+  }
   return values;
 }
 template std::vector<float> Tensor::to_host() const;
@@ -190,27 +176,24 @@ template std::vector<std::uint8_t> Tensor::to_host() const;
 void Tensor::copy_from(const Tensor& other) const {
   check(shape() == other.shape() && dtype() == other.dtype(), "copy_from: ", describe(*this),
         " cannot take the values of ", describe(other));
-  std::memcpy(raw(), other.raw(), bytes());
+  if (device() == other.device()) {
+    device().copy_within(raw(), other.raw(), bytes());
+  } else if (other.device().is_cpu()) {
+    device().copy_in(raw(), other.raw(), bytes());
+  } else if (device().is_cpu()) {
+    other.device().copy_out(raw(), other.raw(), bytes());
+  } else {
+    copy_from(other.to(Device::cpu()));
+  }
 }
 
 void Tensor::copy_from_host(const void* values, std::size_t count, DType dtype) const {
   check(static_cast<std::int64_t>(count) == numel() && dtype == this->dtype(), "from: ", count, " values of ", dtype,
         " do not fill ", describe(*this));
-  if (count > 0) std::memcpy(raw(), values, bytes());
+  device().copy_in(raw(), values, bytes());
 }
 
-void Tensor::fill(double value) const {
-  dispatch_any(dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    T filler{};
-    if constexpr (std::is_same_v<T, bf16>) {
-      filler = bf16(static_cast<float>(value));
-    } else {
-      filler = static_cast<T>(value);
-    }
-    std::fill_n(data<T>(), numel(), filler);
-  });
-}
+void Tensor::fill(double value) const { fill_values(*this, value); }
 
 Tensor& Tensor::requires_grad(bool on) {
   check(impl_ != nullptr, "requires_grad: the tensor is empty");

@@ -102,13 +102,15 @@ class Tensor {
   Tensor clone() const;
   /// Values converted to another type, outside the graph.
   Tensor to(DType dtype) const;
+  /// A copy of the values on another device, outside the graph.
+  Tensor to(Device device) const;
 
   /// The single value of a tensor with one element, as a double.
   double item() const;
   /// The values on the host, converted to T.
   template <class T>
   std::vector<T> to_host() const;
-  void copy_from(const Tensor& other) const;  ///< same shape and type; overwrites this memory
+  void copy_from(const Tensor& other) const;  ///< same shape and type, any device; overwrites this memory
   void fill(double value) const;
 
   /// Makes this a leaf whose gradient backward() accumulates.

@@ -1,7 +1,5 @@
 #include "engine/tensor_file.h"
 
-#include <cstring>
-
 namespace kagami {
 
 std::vector<NamedTensor> read_tensors(const SafetensorsFile& file, Device device) {
@@ -14,7 +12,7 @@ std::vector<NamedTensor> read_tensors(const SafetensorsFile& file, Device device
     check(stored.shape.size() <= static_cast<std::size_t>(Shape::max_rank), file.path().string(), ": tensor '",
           stored.name, "' has ", stored.shape.size(), " dimensions, at most ", Shape::max_rank, " are read");
     const Tensor tensor = Tensor::empty(Shape(stored.shape), *dtype, device);
-    if (stored.bytes() > 0) std::memcpy(tensor.raw(), stored.data, stored.bytes());
+    device.copy_in(tensor.raw(), stored.data, stored.bytes());
     tensors.push_back({stored.name, tensor});
   }
   return tensors;

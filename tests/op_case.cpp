@@ -45,7 +45,8 @@ std::vector<Tensor> run_f32(const OpCase& c) {
   return results;
 }
 
-void check_f32(const OpCase& c) {
+/// The same in f64 from the same inputs.
+std::vector<Tensor> run_f64(const OpCase& c) {
   std::vector<Tensor> exact_inputs;
   for (const Tensor& t : make_inputs(c, DType::f32)) {
     Tensor u = t.to(DType::f64);
@@ -59,10 +60,43 @@ void check_f32(const OpCase& c) {
     for (const Tensor& t : exact_inputs)
       if (t.wants_grad() && t.grad()) exact.push_back(t.grad());
   }
-  const std::vector<Tensor> ours = run_f32(c);
+  return exact;
+}
+
+void check_f32(const OpCase& c) {
+  const std::vector<Tensor> exact = run_f64(c), ours = run_f32(c);
   ASSERT_EQ(ours.size(), exact.size()) << c.name;
   for (std::size_t i = 0; i < ours.size(); ++i)
     EXPECT_LE(relative_error(ours[i], exact[i]), c.f32_tolerance) << c.name << ": f32 result " << i;
+}
+
+/// The output and the gradients in f32 on a CUDA device.
+std::vector<Tensor> run_cuda(const OpCase& c) {
+  std::vector<Tensor> inputs;
+  for (const Tensor& t : make_inputs(c, DType::f32)) {
+    Tensor u = t.to(Device::cuda(0));
+    if (t.wants_grad()) u.requires_grad();
+    inputs.push_back(u);
+  }
+  const Tensor y = c.op(inputs);
+  std::vector<Tensor> results{y.clone()};
+  if (!y.wants_grad()) return results;
+  const Tensor dy = random_tensor(y.shape(), DType::f32, 99).to(Device::cuda(0));
+  backward(y, dy);
+  for (const Tensor& t : inputs)
+    if (t.wants_grad() && t.grad()) results.push_back(t.grad().clone());
+  return results;
+}
+
+void check_cuda(const OpCase& c) {
+  if (Device::cuda_count() == 0) return;
+  const std::vector<Tensor> exact = run_f64(c), cuda = run_cuda(c), again = run_cuda(c);
+  ASSERT_EQ(cuda.size(), exact.size()) << c.name;
+  for (std::size_t i = 0; i < cuda.size(); ++i) {
+    EXPECT_LE(relative_error(cuda[i], exact[i]), c.f32_tolerance) << c.name << ": CUDA result " << i;
+    EXPECT_EQ(cuda[i].to_host<float>(), again[i].to_host<float>())
+        << c.name << ": two CUDA runs differ in result " << i;
+  }
 }
 
 void check_threads(const OpCase& c) {
@@ -146,6 +180,7 @@ void check_op(const OpCase& c) {
   EXPECT_EQ(gradient_mismatch(c), "");
   check_large(c);
   check_accumulates(c);
+  check_cuda(c);
 }
 
 void check_large(const OpCase& c) {

@@ -1,6 +1,7 @@
 #pragma once
 // One OpCase gives an op its checks: gradients by central differences in f64 with a random upstream gradient, f32
-// against f64, the same bits with any number of threads, and accumulation into gradients that are already there.
+// against f64, the same bits with any number of threads, accumulation into gradients that are already there, and on
+// CUDA, where there is a device, f32 against the CPU's f64, the same bits twice.
 #include <gtest/gtest.h>
 
 #include <functional>

@@ -14,7 +14,7 @@ Tensor dropout(const Tensor& x, double probability, bool training, const Philox&
   if (!training || probability == 0) return x;
   const Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());
   const auto apply = [probability, random](const Tensor& from, const Tensor& to, Accumulate accumulate) {
-    dispatch("dropout", from, [&](Cpu device, auto zero) {
+    dispatch("dropout", from, [&](auto device, auto zero) {
       using T = decltype(zero);
       dropout(device, random, probability, from.numel(), from.data<T>(), to.data<T>(), accumulate);
     });

@@ -19,14 +19,14 @@ Stretch stretch(const Shape& whole, int axis, std::int64_t first, std::int64_t c
   return {seen.outer, seen.count, seen.inner, first, count};
 }
 
-template <class T>
-void copy_out(Cpu device, const Stretch& s, const T* whole, T* part, Accumulate accumulate) {
+template <class Device, class T>
+void copy_out(Device device, const Stretch& s, const T* whole, T* part, Accumulate accumulate) {
   copy_rows(device, s.outer, s.count * s.inner, whole + s.first * s.inner, s.extent * s.inner, part, s.count * s.inner,
             accumulate);
 }
 
-template <class T>
-void copy_in(Cpu device, const Stretch& s, const T* part, T* whole, Accumulate accumulate) {
+template <class Device, class T>
+void copy_in(Device device, const Stretch& s, const T* part, T* whole, Accumulate accumulate) {
   copy_rows(device, s.outer, s.count * s.inner, part, s.count * s.inner, whole + s.first * s.inner, s.extent * s.inner,
             accumulate);
 }
@@ -37,7 +37,7 @@ Tensor copied_part(const Tensor& x, int axis, const Stretch& s) {
   const Tensor y = Tensor::empty(shape, x.dtype(), x.device());
   dispatch_any(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    copy_out(x.device().as_cpu(), s, x.data<T>(), y.data<T>(), Accumulate::no);
+    on_device(x, [&](auto device) { copy_out(device, s, x.data<T>(), y.data<T>(), Accumulate::no); });
   });
   return y;
 }
@@ -52,7 +52,7 @@ void add_parts(std::string_view op, Gradients& d, const std::vector<Stretch>& st
     dx.tensor.fill(0);
     dx.accumulate = Accumulate::yes;
   }
-  dispatch(op, dx.tensor, [&](Cpu device, auto zero) {
+  dispatch(op, dx.tensor, [&](auto device, auto zero) {
     using T = decltype(zero);
     for (std::size_t i = 0; i < dys.size(); ++i)
       if (dys[i]) copy_in(device, stretches[i], dys[i].data<T>(), dx.tensor.data<T>(), dx.accumulate);
@@ -87,14 +87,16 @@ Tensor concat(const std::vector<Tensor>& parts, int axis) {
   }
   dispatch_any(y.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    for (std::size_t i = 0; i < parts.size(); ++i)
-      copy_in(y.device().as_cpu(), stretches[i], parts[i].data<T>(), y.data<T>(), Accumulate::no);
+    on_device(y, [&](auto device) {
+      for (std::size_t i = 0; i < parts.size(); ++i)
+        copy_in(device, stretches[i], parts[i].data<T>(), y.data<T>(), Accumulate::no);
+    });
   });
   return record("concat", parts, y, [stretches](const Tensor& dy, Gradients& d) {
     for (std::size_t i = 0; i < stretches.size(); ++i) {
       if (!d.wants(static_cast<int>(i))) continue;
       const Gradients::Target part = d.target(static_cast<int>(i));
-      dispatch("concat", dy, [&](Cpu device, auto zero) {
+      dispatch("concat", dy, [&](auto device, auto zero) {
         using T = decltype(zero);
         copy_out(device, stretches[i], dy.data<T>(), part.tensor.data<T>(), part.accumulate);
       });

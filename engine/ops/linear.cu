@@ -34,14 +34,14 @@ Tensor linear(const Tensor& x, const Weight& weight, const Tensor& bias) {
   Shape result = x.shape();
   result[-1] = out;
   const Tensor y = Tensor::empty(result, x.dtype(), x.device());
-  dispatch("linear", x, [&](Cpu device, auto zero) {
+  dispatch("linear", x, [&](auto device, auto zero) {
     using T = decltype(zero);
     const MatmulShape shape{.m = rows, .n = out, .k = in, .lda = in, .ldb = in, .ldc = out};
     matmul(device, shape, false, true, x.data<T>(), weight.compute.data<T>(), y.data<T>(), Accumulate::no,
            bias ? bias.data<T>() : nullptr);
   });
   const auto backward = [=, x = x.detach(), w = weight.compute.detach()](const Tensor& dy, Gradients& d) {
-    dispatch("linear", dy, [&](Cpu device, auto zero) {
+    dispatch("linear", dy, [&](auto device, auto zero) {
       using T = decltype(zero);
       if (d.wants(0)) {
         const Gradients::Target dx = d.target(0);

@@ -36,7 +36,7 @@ void multiply(const Matrices& a, const Tensor& a_values, const Matrices& b, cons
                     .stride_a = a.step(),
                     .stride_b = b.step(),
                     .stride_c = a.height() * b.width()};
-  dispatch("matmul", c, [&](Cpu device, auto zero) {
+  dispatch("matmul", c, [&](auto device, auto zero) {
     using T = decltype(zero);
     matmul(device, shape, a.transpose, b.transpose, a_values.data<T>() + first * a.step(),
            b_values.data<T>() + first * b.step(), c.data<T>(), accumulate);

@@ -22,14 +22,14 @@ Tensor l2_normalize(const Tensor& x) {
   const Rows rows = rows_of("l2_normalize", x);
   const Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());
   const Tensor norms = Tensor::empty({rows.count}, x.dtype(), x.device());
-  dispatch("l2_normalize", x, [&](Cpu device, auto zero) {
+  dispatch("l2_normalize", x, [&](auto device, auto zero) {
     using T = decltype(zero);
     l2_normalize_forward(device, rows.count, rows.dim, T(l2_normalize_eps), x.data<T>(), y.data<T>(), norms.data<T>());
   });
   return record("l2_normalize", {x}, y, [rows, y = y.detach(), norms](const Tensor& dy, Gradients& d) {
     if (!d.wants(0)) return;
     const Gradients::Target dx = d.target(0);
-    dispatch("l2_normalize", dy, [&](Cpu device, auto zero) {
+    dispatch("l2_normalize", dy, [&](auto device, auto zero) {
       using T = decltype(zero);
       l2_normalize_backward(device, rows.count, rows.dim, T(l2_normalize_eps), y.data<T>(), norms.data<T>(),
                             dy.data<T>(), T(1), dx.tensor.data<T>(), dx.accumulate);
@@ -46,13 +46,13 @@ Tensor layer_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta, doub
   const Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());
   const Tensor mean = Tensor::empty({rows.count}, x.dtype(), x.device());
   const Tensor inverse_std = Tensor::empty({rows.count}, x.dtype(), x.device());
-  dispatch("layer_norm", x, [&](Cpu device, auto zero) {
+  dispatch("layer_norm", x, [&](auto device, auto zero) {
     using T = decltype(zero);
     layer_norm_forward(device, rows.count, rows.dim, T(eps), x.data<T>(), gamma.data<T>(), beta.data<T>(), y.data<T>(),
                        mean.data<T>(), inverse_std.data<T>());
   });
   const auto backward = [=, x = x.detach(), gamma = gamma.detach()](const Tensor& dy, Gradients& d) {
-    dispatch("layer_norm", dy, [&](Cpu device, auto zero) {
+    dispatch("layer_norm", dy, [&](auto device, auto zero) {
       using T = decltype(zero);
       if (d.wants(0)) {
         const Gradients::Target dx = d.target(0);

@@ -10,14 +10,6 @@
 namespace kagami {
 namespace {
 
-template <class T>
-T mean_of(const Tensor& values) {
-  const T* at = values.data<T>();
-  double sum = 0;
-  for (std::int64_t i = 0; i < values.numel(); ++i) sum += static_cast<double>(at[i]);
-  return static_cast<T>(sum / static_cast<double>(values.numel()));
-}
-
 NtXentShape checked_shape(const Tensor& z, double temperature) {
   check(z && z.rank() == 2 && z.shape(0) >= 2 && z.shape(0) % 2 == 0 && z.shape(1) >= 1,
         "ntxent: z holds the two views of N images as [2N, dim], row i + N being the positive of row i; z is ",
@@ -35,29 +27,26 @@ NtXent ntxent(const Tensor& z, double temperature) {
   const NtXentShape shape = checked_shape(z, temperature);
   const auto like_z = [&](Shape s) { return Tensor::empty(s, z.dtype(), z.device()); };
   const Tensor unit = like_z(z.shape()), norms = like_z({shape.rows}), log_sums = like_z({shape.rows});
-  const Tensor loss = like_z({}), accuracy = like_z({});
-  dispatch("ntxent", z, [&](Cpu device, auto zero) {
+  const Tensor losses = like_z({shape.rows}), correct = like_z({shape.rows});
+  dispatch("ntxent", z, [&](auto device, auto zero) {
     using T = decltype(zero);
-    const Tensor losses = like_z({shape.rows}), correct = like_z({shape.rows});
     l2_normalize_forward(device, shape.rows, shape.dim, T(l2_normalize_eps), z.data<T>(), unit.data<T>(),
                          norms.data<T>());
     ntxent_forward(device, shape, unit.data<T>(), log_sums.data<T>(), losses.data<T>(), correct.data<T>());
-    *loss.data<T>() = mean_of<T>(losses);
-    *accuracy.data<T>() = mean_of<T>(correct);
   });
   const auto backward = [=](const Tensor& dy, Gradients& d) {
     if (!d.wants(0)) return;
     const Gradients::Target dz = d.target(0);
-    dispatch("ntxent", dy, [&](Cpu device, auto zero) {
+    dispatch("ntxent", dy, [&](auto device, auto zero) {
       using T = decltype(zero);
       const Tensor d_unit = Tensor::empty(unit.shape(), unit.dtype(), unit.device());
       ntxent_backward(device, shape, unit.data<T>(), log_sums.data<T>(), d_unit.data<T>());
-      const T scale = *dy.data<T>() / static_cast<T>(shape.rows * shape.temperature);
+      const T scale = static_cast<T>(1 / (shape.rows * shape.temperature));
       l2_normalize_backward(device, shape.rows, shape.dim, T(l2_normalize_eps), unit.data<T>(), norms.data<T>(),
-                            d_unit.data<T>(), scale, dz.tensor.data<T>(), dz.accumulate);
+                            mul(d_unit, dy).data<T>(), scale, dz.tensor.data<T>(), dz.accumulate);
     });
   };
-  return {record("ntxent", {z}, loss, backward), accuracy};
+  return {record("ntxent", {z}, mean(losses), backward), mean(correct)};
 }
 
 }  // namespace kagami

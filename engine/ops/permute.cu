@@ -40,7 +40,7 @@ Tensor permuted(const Tensor& x, const std::vector<int>& order) {
   const Tensor y = Tensor::empty(Shape(std::span<const std::int64_t>(dims)), x.dtype(), x.device());
   dispatch_any(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    permute(x.device().as_cpu(), permute_shape(x.shape(), order), x.data<T>(), y.data<T>());
+    on_device(x, [&](auto device) { permute(device, permute_shape(x.shape(), order), x.data<T>(), y.data<T>()); });
   });
   return y;
 }

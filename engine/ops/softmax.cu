@@ -13,14 +13,14 @@ Tensor softmax_over(const char* op, bool logarithm, const Tensor& x, int axis) {
   const ReduceShape seen = reduce_shape(x.shape(), axis);
   const SoftmaxShape shape{seen.outer, seen.count, seen.inner};
   const Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());
-  dispatch(op, x, [&](Cpu device, auto zero) {
+  dispatch(op, x, [&](auto device, auto zero) {
     using T = decltype(zero);
     softmax_forward(device, shape, logarithm, x.data<T>(), y.data<T>());
   });
   return record(op, {x}, y, [op, shape, logarithm, y = y.detach()](const Tensor& dy, Gradients& d) {
     if (!d.wants(0)) return;
     const Gradients::Target dx = d.target(0);
-    dispatch(op, dy, [&](Cpu device, auto zero) {
+    dispatch(op, dy, [&](auto device, auto zero) {
       using T = decltype(zero);
       softmax_backward(device, shape, logarithm, y.data<T>(), dy.data<T>(), dx.tensor.data<T>(), dx.accumulate);
     });
@@ -40,9 +40,9 @@ CheckedLabels checked_labels(const Tensor& logits, const Tensor& labels, std::op
             labels.shape() == Shape{logits.shape(0)},
         "cross_entropy: needs logits [rows, classes] and a label i32 [rows] for each; logits: ", describe(logits),
         ", labels: ", describe(labels));
-  CheckedLabels result{labels.clone()};
-  std::int32_t* label = result.labels.data<std::int32_t>();
-  for (std::int64_t r = 0; r < labels.numel(); ++r) {
+  CheckedLabels result{};
+  std::vector<std::int32_t> label = labels.to_host<std::int32_t>();
+  for (std::size_t r = 0; r < label.size(); ++r) {
     if (label[r] == ignore) {
       label[r] = ignored;
       continue;
@@ -51,6 +51,7 @@ CheckedLabels checked_labels(const Tensor& logits, const Tensor& labels, std::op
           " is none of the ", logits.shape(1), " classes (logits: ", describe(logits), ")");
     ++result.count;
   }
+  result.labels = Tensor::from(label, labels.shape(), labels.device());
   check(result.count > 0, "cross_entropy: no row has a label (logits: ", describe(logits), ")");
   return result;
 }
@@ -65,7 +66,7 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& labels, std::optional<s
   const std::int64_t rows = logits.shape(0), classes = logits.shape(1);
   const Tensor log_probabilities = Tensor::empty(logits.shape(), logits.dtype(), logits.device());
   const Tensor losses = Tensor::empty({rows}, logits.dtype(), logits.device());
-  dispatch("cross_entropy", logits, [&](Cpu device, auto zero) {
+  dispatch("cross_entropy", logits, [&](auto device, auto zero) {
     using T = decltype(zero);
     cross_entropy_forward(device, rows, classes, logits.data<T>(), kept.labels.data<std::int32_t>(),
                           log_probabilities.data<T>(), losses.data<T>());
@@ -73,7 +74,7 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& labels, std::optional<s
   const auto backward = [=](const Tensor& dy, Gradients& d) {
     if (!d.wants(0)) return;
     const Gradients::Target dx = d.target(0);
-    dispatch("cross_entropy", dy, [&](Cpu device, auto zero) {
+    dispatch("cross_entropy", dy, [&](auto device, auto zero) {
       using T = decltype(zero);
       cross_entropy_backward(device, rows, classes, log_probabilities.data<T>(), kept.labels.data<std::int32_t>(),
                              dy.data<T>(), kept.count, dx.tensor.data<T>(), dx.accumulate);

@@ -104,10 +104,10 @@ TEST(OpsPermute, ErrorsSayWhatIsWrong) {
 
 TEST(OpsGather, Gradients) {
   const Tensor some = indices({2, 0, 2, 1, 2});
-  check_op({"gather", {{3, 4}}, [=](const auto& x) { return gather(x[0], some, 0); }});
-  check_op({"gather", {{2, 4, 3}}, [=](const auto& x) { return gather(x[0], some, 1); }});
-  check_op({"gather", {{2, 4}}, [=](const auto& x) { return gather(x[0], some, -1); }});
-  check_large({"gather", {{3, 40, 300}}, [=](const auto& x) { return gather(x[0], some, 1); }});
+  check_op({"gather", {{3, 4}}, [=](const auto& x) { return gather(x[0], some.to(x[0].device()), 0); }});
+  check_op({"gather", {{2, 4, 3}}, [=](const auto& x) { return gather(x[0], some.to(x[0].device()), 1); }});
+  check_op({"gather", {{2, 4}}, [=](const auto& x) { return gather(x[0], some.to(x[0].device()), -1); }});
+  check_large({"gather", {{3, 40, 300}}, [=](const auto& x) { return gather(x[0], some.to(x[0].device()), 1); }});
 }
 
 TEST(OpsGather, Values) {
