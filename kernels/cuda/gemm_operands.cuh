@@ -6,7 +6,10 @@
 //   Cursor<Share>   follows one thread's share of the tiles through k: at(i) is the source of its copy i, advance(n)
 //                   goes n further in k
 // Both operands of C = A B are seen as [row][k]: rows of A are rows of C, rows of B are columns of C.
+#include <type_traits>
+
 #include "kernels/cuda/cuda.h"
+#include "kernels/cuda/ptx.h"
 
 namespace kagami::gemm {
 
@@ -91,6 +94,14 @@ struct alignas(sizeof(T) * N) Pack {
   T v[N];
 };
 
+template <class T>
+__device__ __forceinline__ T rounded(float x) {
+  if constexpr (std::is_same_v<T, bf16>)
+    return ptx::to_bf16(x);
+  else
+    return x;
+}
+
 /// result[row][column + i] = (or +=) v[i] + bias, for the columns that exist.
 template <int N, class Result>
 __device__ __forceinline__ void store(const Result& result, int row, int column, const float (&v)[N]) {
@@ -104,13 +115,14 @@ __device__ __forceinline__ void store(const Result& result, int row, int column,
     if (result.accumulate) before = *reinterpret_cast<const Pack<T, N>*>(to);
 #pragma unroll
     for (int i = 0; i < N; ++i)
-      pack.v[i] = T(v[i] + (result.bias ? result.bias[column + i] : 0.0f) + float(before.v[i]));
+      pack.v[i] = rounded<T>(v[i] + (result.bias ? result.bias[column + i] : 0.0f) + float(before.v[i]));
     *reinterpret_cast<Pack<T, N>*>(to) = pack;
   } else {
 #pragma unroll
     for (int i = 0; i < N; ++i)
       if (i < count)
-        to[i] = T(v[i] + (result.bias ? result.bias[column + i] : 0.0f) + (result.accumulate ? float(to[i]) : 0.0f));
+        to[i] = rounded<T>(v[i] + (result.bias ? result.bias[column + i] : 0.0f) +
+                           (result.accumulate ? float(to[i]) : 0.0f));
   }
 }
 

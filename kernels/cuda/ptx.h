@@ -106,6 +106,17 @@ KAGAMI_PTX uint32_t to_tf32(float x) {
   return bits;
 }
 
+/// As bf16(x), in one instruction.
+KAGAMI_PTX bf16 to_bf16(float x) {
+#if defined(__CUDA_ARCH__)
+  bf16 rounded;
+  asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(rounded.bits) : "f"(x));
+  return rounded;
+#else
+  return bf16(x);
+#endif
+}
+
 /// Copies src_bytes (0..16) and zero-fills the rest of the 16 bytes.
 KAGAMI_PTX void cp_async_16(void* smem_dst, const void* gmem_src, int src_bytes = 16 KAGAMI_LOC) {
 #if defined(__CUDA_ARCH__)
