@@ -89,4 +89,17 @@ struct EvaluationTransform {
 void evaluation_view(Cpu device, const EvaluationTransform& transform, const SourceImage* images, std::int64_t count,
                      float* out);
 
+#if KAGAMI_HAS_CUDA
+// Images, their pixels and the parameters lie in the device's memory. T: float or bf16.
+template <class T>
+void augment(Cuda device, const AugmentPolicy& policy, const AugmentDraw& draw, const SourceImage* images,
+             std::int64_t count, T* out);
+template <class T>
+void augment_with(Cuda device, const AugmentPolicy& policy, const AugmentParameters* parameters,
+                  const SourceImage* images, std::int64_t count, T* out);
+template <class T>
+void evaluation_view(Cuda device, const EvaluationTransform& transform, const SourceImage* images, std::int64_t count,
+                     T* out);
+#endif
+
 }  // namespace kagami

@@ -4,10 +4,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <initializer_list>
 
+#include "kernels/augment_blur.h"
 #include "kernels/augment_resize.h"
 #include "kernels/augment_sample.h"
+#include "kernels/augment_steps.h"
 #include "kernels/cpu/augment_kernels.h"
 #include "kernels/cpu/isa/select.h"
 #include "kernels/cpu/parallel.h"
@@ -71,17 +72,6 @@ class Axis {
   int size_;
 };
 
-/// Gaussian of width 2 radius + 1, as torchvision samples it; weights[0] is the centre's.
-void gaussian(float sigma, int radius, float* weights) {
-  float total = 0;
-  for (int i = 0; i <= radius; ++i) {
-    const float z = static_cast<float>(i) / sigma;
-    weights[i] = std::exp(-0.5F * z * z);
-    total += (i == 0 ? 1.0F : 2.0F) * weights[i];
-  }
-  for (int i = 0; i <= radius; ++i) weights[i] /= total;
-}
-
 /// What one thread needs to make views of one size, one after another.
 class ViewMaker {
  public:
@@ -101,38 +91,20 @@ class ViewMaker {
     }
   }
 
-  /// The box resized to out_height x out_width, of that the size x size pixels from (first_y, first_x) on.
-  void resize(const SourceImage& image, const CropBox& box, int out_height, int out_width, int first_y, int first_x,
-              bool mirror) {
+  void resize(const SourceImage& image, const resize::Resize& to, bool mirror) {
     const std::int64_t row_bytes = std::int64_t{3} * image.width;
+    const CropBox& box = to.box;
     kernels().resize(image.pixels + box.top * row_bytes + std::int64_t{3} * box.left, row_bytes, box.width,
-                     vertical_.weights(interpolation_, box.height, out_height, first_y),
-                     horizontal_.weights(interpolation_, box.width, out_width, first_x), mirror,
+                     vertical_.weights(interpolation_, box.height, to.height, to.first_y),
+                     horizontal_.weights(interpolation_, box.width, to.width, to.first_x), mirror,
                      columns_.at_least(std::size_t{48} * (static_cast<std::size_t>(box.width) + 16)), planes_);
-  }
-
-  void jitter(const AugmentParameters& p) {
-    for (const JitterOp op : p.jitter_order) switch (op) {
-        case JitterOp::brightness:
-          if (p.brightness != 1.0F) kernels().brightness(planes_, p.brightness);
-          break;
-        case JitterOp::contrast:
-          if (p.contrast != 1.0F) kernels().contrast(planes_, p.contrast);
-          break;
-        case JitterOp::saturation:
-          if (p.saturation != 1.0F) kernels().saturation(planes_, p.saturation);
-          break;
-        case JitterOp::hue:
-          if (p.hue != 0.0F) kernels().hue(planes_, p.hue);
-          break;
-      }
   }
 
   void blur(float sigma, int kernel) {
     const int radius = kernel / 2;
     float* scratch = blur_.at_least(plane_ + size_ + 3 * static_cast<std::size_t>(radius) + 1);
     float* weights = scratch + plane_ + size_ + 2 * static_cast<std::size_t>(radius);
-    gaussian(sigma, radius, weights);
+    blur::gaussian(sigma, radius, weights);
     kernels().blur(planes_, weights, radius, scratch);
   }
 
@@ -140,28 +112,33 @@ class ViewMaker {
 
   /// A whole augmented view.
   void view(const AugmentPolicy& policy, const AugmentParameters& p, const SourceImage& image, float* out) {
-    // A mirror image commutes with everything else (pixelwise, or symmetric), so it costs nothing here.
-    resize(image, p.crop, size_, size_, 0, 0, p.flip);
-    for (const AugmentStage stage : policy.order) switch (stage) {
-        case AugmentStage::flip:
-          break;
-        case AugmentStage::jitter:
-          if (p.jitter) jitter(p);
-          break;
-        case AugmentStage::gray:
-          if (p.gray) kernels().gray(planes_);
-          break;
-        case AugmentStage::blur:
-          if (p.blur) blur(p.blur_sigma, policy.blur_kernel);
-          break;
-        case AugmentStage::solarize:
-          if (p.solarize) kernels().solarize(planes_, policy.solarize_threshold);
-          break;
-      }
+    resize(image, resize::whole_view(p.crop, size_), p.flip);
+    const AugmentSteps steps = augment_steps(policy, p);
+    for (int i = 0; i < steps.count; ++i) take(steps.at[i], policy.blur_kernel);
     store(out);
   }
 
  private:
+  void take(const AugmentStep& step, int blur_kernel) {
+    using Kind = AugmentStep::Kind;
+    switch (step.kind) {
+      case Kind::brightness:
+        return kernels().brightness(planes_, step.value);
+      case Kind::contrast:
+        return kernels().contrast(planes_, step.value);
+      case Kind::saturation:
+        return kernels().saturation(planes_, step.value);
+      case Kind::hue:
+        return kernels().hue(planes_, step.value);
+      case Kind::gray:
+        return kernels().gray(planes_);
+      case Kind::blur:
+        return blur(step.value, blur_kernel);
+      case Kind::solarize:
+        return kernels().solarize(planes_, step.value);
+    }
+  }
+
   int size_;
   Interpolation interpolation_;
   std::size_t plane_;
@@ -205,12 +182,7 @@ void augment_with(Cpu device, const AugmentPolicy& policy, const AugmentParamete
 void evaluation_view(Cpu device, const EvaluationTransform& transform, const SourceImage* images, std::int64_t count,
                      float* out) {
   each_view(device, transform, count, [&](ViewMaker& maker, std::int64_t i) {
-    const SourceImage& image = images[i];
-    const std::int64_t short_side = std::min(image.height, image.width);
-    const int height = static_cast<int>(std::int64_t{transform.resize} * image.height / short_side);
-    const int width = static_cast<int>(std::int64_t{transform.resize} * image.width / short_side);
-    const auto centre = [&](int length) { return static_cast<int>(std::rint((length - transform.size) / 2.0)); };
-    maker.resize(image, {0, 0, image.height, image.width}, height, width, centre(height), centre(width), false);
+    maker.resize(images[i], resize::evaluation(transform, images[i].height, images[i].width), false);
     maker.store(out + i * view_floats(transform.size));
   });
 }

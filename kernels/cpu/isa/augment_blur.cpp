@@ -1,5 +1,5 @@
 // Separable blur of planes, borders reflected without repeating the edge.
-#include "kernels/augment_pixel.h"
+#include "kernels/augment_blur.h"
 #include "kernels/cpu/augment_kernels.h"
 #include "kernels/cpu/isa/augment_loops.h"
 #include "kernels/cpu/isa/augment_tile.h"
@@ -7,10 +7,7 @@
 namespace kagami::cpu::KAGAMI_ISA {
 namespace {
 
-KAGAMI_INLINE int reflected(int i, int size) {
-  if (i < 0) return -i;
-  return i < size ? i : 2 * (size - 1) - i;
-}
+using kagami::blur::reflected;
 
 /// Along x: whole rows of y at once.
 void blur_across(const float* in, int size, const float* weights, int radius, float* out) {
