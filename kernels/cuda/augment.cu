@@ -277,6 +277,8 @@ struct ViewMaker {
 
 constexpr int plan_threads = 128;
 constexpr int threads_of(bool in_shared_memory) { return in_shared_memory ? 256 : 512; }
+/// Blocks a multiprocessor runs at a time.
+constexpr int blocks_of(bool in_shared_memory) { return in_shared_memory ? 4 : 2; }
 
 template <class Plans>
 __global__ void __launch_bounds__(plan_threads)
@@ -286,7 +288,7 @@ __global__ void __launch_bounds__(plan_threads)
 }
 
 template <class T, bool InSharedMemory>
-__global__ void __launch_bounds__(threads_of(InSharedMemory))
+__global__ void __launch_bounds__(threads_of(InSharedMemory), blocks_of(InSharedMemory))
     make_views(Settings settings, const Plan* plans, const SourceImage* images, std::int64_t count,
                unsigned char* scratch, T* out) {
   KAGAMI_SHARED(shared, Shared);
@@ -322,7 +324,8 @@ void launch_views(const Cuda& device, const Settings& settings, const Plans& pla
                                 static_cast<unsigned char*>(nullptr), out);
     return;
   }
-  const auto blocks = static_cast<std::uint32_t>(std::min<std::int64_t>(count, 2 * device.multiprocessors));
+  const auto blocks =
+      static_cast<std::uint32_t>(std::min<std::int64_t>(count, blocks_of(false) * device.multiprocessors));
   const Scratch<unsigned char> scratch(device.memory, blocks * bytes);
   launch<make_views<T, false>>(device, dim3{blocks}, dim3{threads_of(false)}, 0, settings, plan, images, count,
                                scratch.data(), out);

@@ -350,8 +350,9 @@ __device__ __forceinline__ void write(const GradientMemory<T>& memory, std::int6
 
 /// dx and the residual's gradient, as BatchNormGradient says.
 template <class T, int N>
-__global__ void __launch_bounds__(threads) write_gradients(Cut cut, BatchNormBackward<T> gradient, ReluMask mask,
-                                                           BatchNormSaved<T> saved, const float* coefficients) {
+__global__ void __launch_bounds__(threads, 2) write_gradients(Cut cut, BatchNormBackward<T> gradient, ReluMask mask,
+                                                              BatchNormSaved<T> saved, const float* coefficients) {
+  constexpr int together = 2;
   const int channel = first_channel<N>();
   if (channel >= cut.channels) return;
   const std::int64_t group = blockIdx.z, offset = group * cut.group_rows * cut.channels + channel;
@@ -365,14 +366,23 @@ __global__ void __launch_bounds__(threads) write_gradients(Cut cut, BatchNormBac
   load_channels(c, coefficients + 2 * size + at, true);
   load_channels(rest, coefficients + 3 * size + at, true);
   const std::int64_t step = std::int64_t{gridDim.x} * blockDim.y;
-  for (std::int64_t row = blockIdx.x * blockDim.y + threadIdx.y; row < cut.group_rows; row += step) {
-    const std::int64_t place = offset + row * cut.channels;
-    auto in = Incoming<T, N>::load(gradient, mask, place, scale, shift);
-    if (gradient.dresidual.data) write(gradient.dresidual, place, in.g);
-    if (!gradient.dx.data) continue;
+  for (std::int64_t row = blockIdx.x * blockDim.y + threadIdx.y; row < cut.group_rows; row += together * step) {
+    Incoming<T, N> values[together];
 #pragma unroll
-    for (int i = 0; i < N; ++i) in.g.v[i] = a[i] * in.g.v[i] + (b[i] * (in.x.v[i] - mean[i]) + rest[i] + c[i]);
-    write(gradient.dx, place, in.g);
+    for (int k = 0; k < together; ++k)
+      if (row + k * step < cut.group_rows)
+        values[k] = Incoming<T, N>::load(gradient, mask, offset + (row + k * step) * cut.channels, scale, shift);
+#pragma unroll
+    for (int k = 0; k < together; ++k) {
+      if (row + k * step >= cut.group_rows) continue;
+      const std::int64_t place = offset + (row + k * step) * cut.channels;
+      Incoming<T, N>& in = values[k];
+      if (gradient.dresidual.data) write(gradient.dresidual, place, in.g);
+      if (!gradient.dx.data) continue;
+#pragma unroll
+      for (int i = 0; i < N; ++i) in.g.v[i] = a[i] * in.g.v[i] + (b[i] * (in.x.v[i] - mean[i]) + rest[i] + c[i]);
+      write(gradient.dx, place, in.g);
+    }
   }
 }
 
