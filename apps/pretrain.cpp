@@ -24,9 +24,9 @@ namespace fs = std::filesystem;
 namespace {
 
 /// What a resumed run may change: where the images lie, what it is computed with, what it tells.
-constexpr const char* free_on_resume[] = {
-    "data",     "threads",     "cpu",         "conv",         "log-every",       "knn-every",
-    "knn-bank", "knn-queries", "probe-every", "probe-images", "checkpoint-every"};
+constexpr const char* free_on_resume[] = {"data",        "threads",     "cpu",          "conv",
+                                          "device",      "log-every",   "knn-every",    "knn-bank",
+                                          "knn-queries", "probe-every", "probe-images", "checkpoint-every"};
 
 struct Call {
   PretrainOptions run;
@@ -174,7 +174,7 @@ void refuse_changed_options(const Options& options, const Call& call) {
 }
 
 int train(const Call& call, const Dataset& data, const std::string& config, RunFolder& folder) {
-  Pretraining pretraining(call.run.config, data, Device::cpu(), config);
+  Pretraining pretraining(call.run.config, data, device_named(call.run.device), config);
   // Killed before its first checkpoint, a run begins again.
   const bool saved = fs::exists(checkpoint_path(folder.path())) || fs::exists(previous_checkpoint_path(folder.path()));
   if (call.resume && saved) pretraining.resume(folder.path(), call.previous_checkpoint);

@@ -34,11 +34,11 @@ Views Feed::views(const std::int64_t* images, std::int64_t count, std::uint32_t 
     if (set_.labelled()) labels.push_back(set_.labels[static_cast<std::size_t>(images[i])]);
   }
   const std::int64_t size = policies_[0].size;
-  const Tensor all = Tensor::empty({2 * count, size, size, 3}, DType::f32, device_);
+  const Tensor all = Tensor::empty({2 * count, size, size, 3}, DType::f32, Device::cpu());
   for (std::uint32_t view = 0; view < 2; ++view)
-    augment(device_.as_cpu(), policies_[view], {.seed = seed_, .epoch = epoch, .view = view}, sources.data(), count,
-            all.data<float>() + view * count * size * size * 3);
-  Views views = views_of(all, 2);
+    augment(all.device().as_cpu(), policies_[view], {.seed = seed_, .epoch = epoch, .view = view}, sources.data(),
+            count, all.data<float>() + view * count * size * size * 3);
+  Views views = views_of(device_.is_cpu() ? all : all.to(device_), 2);
   views.sample_ids = Tensor::from(ids, {count}, device_);
   if (!labels.empty()) views.labels = Tensor::from(labels, {count}, device_);
   return views;

@@ -1,5 +1,7 @@
 #include "apps/support/common_options.h"
 
+#include <algorithm>
+
 #include "engine/error.h"
 #include "kernels/cpu/conv_algorithm.h"
 #include "kernels/cpu/isa.h"
@@ -24,6 +26,21 @@ void ComputeOptions::apply() {
   kagami::cpu::set_threads(threads);
   cpu = kagami::cpu::name_of(kagami::cpu::isa());
   threads = kagami::cpu::threads();
+}
+
+Device device_named(const std::string& name) {
+  if (name == "cpu") return Device::cpu();
+  if (name == "auto") {
+    if (Device::cuda_count() == 0) return Device::cpu();
+    const Device first = Device::cuda(0);
+    return first.emulated() ? Device::cpu() : first;
+  }
+  const std::string prefix = "cuda:";
+  const std::string number = name == "cuda" ? "0" : name.starts_with(prefix) ? name.substr(prefix.size()) : "";
+  const bool sound = !number.empty() && number.size() < 4 &&
+                     std::all_of(number.begin(), number.end(), [](char c) { return c >= '0' && c <= '9'; });
+  check(sound, "--device ", name, ": use auto, cpu, cuda or cuda:N");
+  return Device::cuda(std::stoi(number));
 }
 
 }  // namespace kagami::apps

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "apps/support/options.h"
+#include "engine/device.h"
 
 namespace kagami::apps {
 
@@ -15,5 +16,9 @@ struct ComputeOptions {
   /// Sets them for the process, before the first kernel; `cpu` and `threads` become what was chosen.
   void apply();
 };
+
+/// The device a name means: cpu, cuda (the first), cuda:N, or auto: the first CUDA device if there is a real one, else
+/// the CPU. Throws InputError where there is no such device, saying why.
+Device device_named(const std::string& name);
 
 }  // namespace kagami::apps
