@@ -1,6 +1,10 @@
 # kagami_add_ops(target file.cu ...): adds op files to a target in the language and with the flags of this build.
-# Without CUDA an op file is plain C++.
+# nvcc compiles them in a build with CUDA. Without, an op file is plain C++, also where CUDA is emulated.
 function(kagami_add_ops target)
-  set_source_files_properties(${ARGN} PROPERTIES LANGUAGE CXX COMPILE_OPTIONS "-xc++")
+  if(KAGAMI_CUDA STREQUAL on)
+    set_source_files_properties(${ARGN} PROPERTIES LANGUAGE CUDA)
+  else()
+    set_source_files_properties(${ARGN} PROPERTIES LANGUAGE CXX COMPILE_OPTIONS "-xc++")
+  endif()
   target_sources(${target} PRIVATE ${ARGN})
 endfunction()

@@ -12,13 +12,27 @@ endif()
 
 # One interface target carries what all code is compiled with.
 add_library(kagami_flags INTERFACE)
-target_compile_options(kagami_flags INTERFACE $<BUILD_INTERFACE:-Wall> $<BUILD_INTERFACE:-Wextra>
-                       $<BUILD_INTERFACE:$<$<BOOL:${KAGAMI_WERROR}>:-Werror>>)
+set(kagami_warnings -Wall -Wextra $<$<BOOL:${KAGAMI_WERROR}>:-Werror>)
+target_compile_options(kagami_flags INTERFACE "$<BUILD_INTERFACE:$<$<COMPILE_LANGUAGE:CXX>:${kagami_warnings}>>")
 target_include_directories(kagami_flags INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<INSTALL_INTERFACE:include/kagami>)
 if(KAGAMI_CUDA STREQUAL emulated)
   target_compile_definitions(kagami_flags INTERFACE KAGAMI_HAS_CUDA=1 KAGAMI_EMULATED=1)
   # Device code has CUDA's pragmas; frames of fibers must touch every page of their stack.
   target_compile_options(kagami_flags INTERFACE -Wno-unknown-pragmas -Wno-psabi -fstack-clash-protection -fno-omit-frame-pointer)
+endif()
+if(KAGAMI_CUDA STREQUAL on)
+  if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)  # machine code for each GPU since sm_80, and PTX for those to come
+    set(CMAKE_CUDA_ARCHITECTURES 80-real 86-real 89-real 90a-real 80-virtual)
+  endif()
+  enable_language(CUDA)
+  find_package(CUDAToolkit 12.5 REQUIRED)
+  set(CMAKE_CUDA_STANDARD 20)
+  if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # CMake 3.25 does not know how nvcc spells it
+    set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
+    set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
+  endif()
+  target_compile_definitions(kagami_flags INTERFACE KAGAMI_HAS_CUDA=1)
+  target_compile_options(kagami_flags INTERFACE "$<$<COMPILE_LANGUAGE:CUDA>:-lineinfo;--expt-relaxed-constexpr>")
 endif()
 target_compile_features(kagami_flags INTERFACE cxx_std_20)
 if(KAGAMI_SANITIZE)

@@ -2,6 +2,8 @@
 message(STATUS "Kagami ${PROJECT_VERSION}: ${CMAKE_CXX_COMPILER_ID} ${CMAKE_CXX_COMPILER_VERSION}, ${CMAKE_BUILD_TYPE}, ${CMAKE_SYSTEM_PROCESSOR}")
 if(KAGAMI_CUDA STREQUAL emulated)
   message(STATUS "  back ends   CPU, CUDA emulated on fibers (slow, for tests)")
+elseif(KAGAMI_CUDA STREQUAL on)
+  message(STATUS "  back ends   CPU, CUDA ${CMAKE_CUDA_COMPILER_VERSION} for ${CMAKE_CUDA_ARCHITECTURES}")
 else()
   message(STATUS "  back ends   CPU")
 endif()

@@ -43,6 +43,6 @@ void launch(const Cuda& device, dim3 grid, dim3 block, std::size_t shared_bytes,
 }
 
 }  // namespace kagami
-#else
+#elif KAGAMI_EMULATED
 #include "kernels/emulator/emulator.h"
 #endif

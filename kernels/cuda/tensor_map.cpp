@@ -3,6 +3,7 @@
 
 #include <cudaTypedefs.h>
 #include <cuda_runtime_api.h>
+
 #include <stdexcept>
 
 namespace kagami {
@@ -18,7 +19,7 @@ TensorMap make_tensor_map_bf16(const TensorMapSpec& s) {
   TensorMap m{};
   cuuint32_t ones[5] = {1, 1, 1, 1, 1};
   CUresult r =
-      encode(&m, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, cuuint32_t(s.dims.size()), s.base,
+      encode(reinterpret_cast<CUtensorMap*>(&m), CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, cuuint32_t(s.dims.size()), s.base,
              reinterpret_cast<const cuuint64_t*>(s.dims.data()), reinterpret_cast<const cuuint64_t*>(s.strides.data()),
              s.box.data(), ones, CU_TENSOR_MAP_INTERLEAVE_NONE,
              s.swizzle_bytes == 128 ? CU_TENSOR_MAP_SWIZZLE_128B : CU_TENSOR_MAP_SWIZZLE_NONE,

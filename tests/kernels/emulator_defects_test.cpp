@@ -1,4 +1,4 @@
-// The emulator must notice every planted defect, under the schedules written beside it, and nothing in the correct version.
+// The emulator must notice every planted defect, under the schedules written beside it, and nothing in the correct one.
 #if KAGAMI_EMULATED
 #include <functional>
 #include <string>
