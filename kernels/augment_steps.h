@@ -17,14 +17,14 @@ struct AugmentSteps {
   KAGAMI_HD void add(AugmentStep::Kind kind, float value) { at[count++] = {kind, value}; }
 };
 
-/// Jitter by factors that change nothing is left out. A mirror image commutes with everything (pixelwise, or
-/// symmetric): it is part of resizing.
+/// Jitter by factors that change nothing, and a blur of one pixel, are left out. A mirror image commutes with
+/// everything (pixelwise, or symmetric): it is part of resizing.
 KAGAMI_HD inline AugmentSteps augment_steps(const AugmentPolicy& policy, const AugmentParameters& p) {
   using enum AugmentStep::Kind;
   AugmentSteps steps;
   for (const AugmentStage stage : policy.order) {
     if (stage == AugmentStage::gray && p.gray) steps.add(gray, 0);
-    if (stage == AugmentStage::blur && p.blur) steps.add(blur, p.blur_sigma);
+    if (stage == AugmentStage::blur && p.blur && policy.blur_kernel > 1) steps.add(blur, p.blur_sigma);
     if (stage == AugmentStage::solarize && p.solarize) steps.add(solarize, policy.solarize_threshold);
     if (stage != AugmentStage::jitter || !p.jitter) continue;
     for (const JitterOp op : p.jitter_order) {
