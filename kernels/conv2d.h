@@ -14,7 +14,7 @@ struct Conv2dShape {
   bool operator==(const Conv2dShape&) const = default;
 };
 
-/// The weights [k,r,s,c]. `flipped` is a copy that the CUDA data gradient reads; the CPU needs none.
+/// The weights [k,r,s,c]. `flipped`: a copy [c,r,s,k] for a data gradient that wants one; null is always allowed.
 template <class T>
 struct Weights {
   const T* kernel;
