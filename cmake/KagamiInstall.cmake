@@ -9,7 +9,7 @@ foreach(layer kernels engine models ssl)
     set_target_properties(kagami_${layer} PROPERTIES EXPORT_NAME ${layer})
     list(APPEND kagami_libraries kagami_${layer})
     install(DIRECTORY ${PROJECT_SOURCE_DIR}/${layer} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/kagami
-            FILES_MATCHING PATTERN "*.h")
+            FILES_MATCHING PATTERN "*.h" PATTERN "*.cuh")
   endif()
 endforeach()
 install(TARGETS ${kagami_libraries} EXPORT KagamiTargets

@@ -4,27 +4,13 @@
 #include <algorithm>
 
 #include "engine/broadcast.h"
-#include "kernels/cuda/cuda.h"
+#include "kernels/cuda/elements.cuh"
 
 namespace kagami::detail {
 
-constexpr int element_threads = 256;
-
-/// A thread's first element and how far it is to its next, in a launch of launch_elements().
-__device__ inline std::int64_t first_element() {
-  return static_cast<std::int64_t>(blockIdx.x) * element_threads + threadIdx.x;
-}
-__device__ inline std::int64_t element_step() { return static_cast<std::int64_t>(gridDim.x) * element_threads; }
-
-/// Enough blocks to fill the device, no more than there are elements for. Of no element nothing is launched.
-template <auto Kernel, class... Args>
-void launch_elements(const Cuda& device, std::int64_t count, Args... args) {
-  if (count == 0) return;
-  constexpr int blocks_per_multiprocessor = 16;
-  const std::int64_t blocks = std::min<std::int64_t>((count + element_threads - 1) / element_threads,
-                                                     std::int64_t{blocks_per_multiprocessor} * device.multiprocessors);
-  launch<Kernel>(device, dim3{static_cast<std::uint32_t>(blocks)}, dim3{element_threads}, 0, args...);
-}
+using cuda::element_step;
+using cuda::first_element;
+using cuda::launch_elements;
 
 /// A BroadcastWalk as a kernel's argument.
 template <int N>

@@ -38,28 +38,28 @@ void add(Cpu, T* to, const T* from, std::int64_t count) {
 #if KAGAMI_HAS_CUDA
 template <class T>
 __global__ void fill_kernel(T* to, T value, std::int64_t count) {
-  for (std::int64_t i = detail::first_element(); i < count; i += detail::element_step()) to[i] = value;
+  for (std::int64_t i = cuda::first_element(); i < count; i += cuda::element_step()) to[i] = value;
 }
 template <class From, class To>
 __global__ void convert_kernel(const From* from, To* to, std::int64_t count) {
-  for (std::int64_t i = detail::first_element(); i < count; i += detail::element_step()) to[i] = converted<To>(from[i]);
+  for (std::int64_t i = cuda::first_element(); i < count; i += cuda::element_step()) to[i] = converted<To>(from[i]);
 }
 template <class T>
 __global__ void add_kernel(T* to, const T* from, std::int64_t count) {
-  for (std::int64_t i = detail::first_element(); i < count; i += detail::element_step()) to[i] += from[i];
+  for (std::int64_t i = cuda::first_element(); i < count; i += cuda::element_step()) to[i] += from[i];
 }
 
 template <class T>
 void fill(const Cuda& device, T* to, T value, std::int64_t count) {
-  detail::launch_elements<fill_kernel<T>>(device, count, to, value, count);
+  cuda::launch_elements<fill_kernel<T>>(device, count, to, value, count);
 }
 template <class From, class To>
 void convert(const Cuda& device, const From* from, To* to, std::int64_t count) {
-  detail::launch_elements<convert_kernel<From, To>>(device, count, from, to, count);
+  cuda::launch_elements<convert_kernel<From, To>>(device, count, from, to, count);
 }
 template <class T>
 void add(const Cuda& device, T* to, const T* from, std::int64_t count) {
-  detail::launch_elements<add_kernel<T>>(device, count, to, from, count);
+  cuda::launch_elements<add_kernel<T>>(device, count, to, from, count);
 }
 #endif
 
