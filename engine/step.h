@@ -22,7 +22,7 @@ class StepState {
 };
 
 /// The programs a step can be (plain, accumulating, ...), each a closure: augment, forward, backward, optimizer, EMA,
-/// metrics. A device that can record work replays a program from its third run on; the CPU calls it.
+/// metrics. Every device runs them as closures; recording them as CUDA graphs is not built yet.
 class CapturedStep {
  public:
   void add(int program, std::function<void()> body);

@@ -1,4 +1,4 @@
-// Nothing but stubs unless KAGAMI_ASAN or KAGAMI_TSAN is defined.
+// Tells the sanitizers what fibers do. Without KAGAMI_ASAN or KAGAMI_TSAN there is nobody to tell.
 #include "kernels/emulator/fibers.h"
 
 #if defined(KAGAMI_ASAN)

@@ -1,12 +1,6 @@
 # cmake -DBUILD=folder of a built Kagami -DWORK=scratch folder -DGENERATOR=... -P run.cmake
 # Installs Kagami, builds this project against it, runs it.
-function(run)
-  execute_process(COMMAND ${ARGN} RESULT_VARIABLE failed OUTPUT_VARIABLE output ERROR_VARIABLE output)
-  if(failed)
-    message(FATAL_ERROR "${ARGN}\n${output}")
-  endif()
-  message(STATUS "${output}")
-endfunction()
+include(${CMAKE_CURRENT_LIST_DIR}/../run_command.cmake)
 
 file(REMOVE_RECURSE ${WORK}/installed)
 run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${WORK}/installed)
