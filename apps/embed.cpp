@@ -40,7 +40,7 @@ Tensor features_of_rows(const std::vector<Row>& rows, const Dataset& data, const
       places.push_back(static_cast<std::int64_t>(i));
     }
     if (indices.empty()) continue;
-    const Tensor part = features_of(select(*set, indices), encoder.transform, encoder.encode, Device::cpu());
+    const Tensor part = features_of(select(*set, indices), encoder.transform, encoder.encode, encoder.device);
     if (!all) all = Tensor::empty({static_cast<std::int64_t>(rows.size()), part.shape(1)}, DType::f32, Device::cpu());
     for (std::size_t i = 0; i < places.size(); ++i)
       all.rows(places[i], 1).copy_from(part.rows(static_cast<std::int64_t>(i), 1));
@@ -53,6 +53,7 @@ Tensor features_of_rows(const std::vector<Row>& rows, const Dataset& data, const
 int embed(const Arguments& arguments) {
   ImageOptions images;
   EncoderOptions network;
+  DeviceOption device;
   std::string out, names, split = "all";
   Options options(
       "embed", "embed --weights FILE --arch NAME --stem NAME --data PATH --out FILE.npy",
@@ -68,11 +69,12 @@ int embed(const Arguments& arguments) {
   options.accept_recipe();
   network.declare(options, true);
   images.declare(options);
+  device.declare(options);
   if (!options.parse(arguments, std::cout)) return 0;
   check(std::filesystem::path(out).extension() == ".npy", "--out: '", out, "' must end in .npy");
   network.resolve(images.source);
   images.compute.apply();
-  const Encoder encoder = network.load();
+  const Encoder encoder = network.load(device.device());
   const Dataset data = images.source.open();
   const std::vector<Row> rows = sorted_rows(data, split);
   check(!rows.empty(), "--split ", split, ": the data has no such images");

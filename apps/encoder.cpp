@@ -46,22 +46,22 @@ void load_network(Method& method, const Checkpoint& checkpoint, const std::strin
   method.params().load_state_dict(network).require_complete(source);
 }
 
-std::shared_ptr<Method> make_method(const PretrainConfig& config) {
-  return method_info(config.method).make(config, Device::cpu(), DType::f32);
+std::shared_ptr<Method> make_method(const PretrainConfig& config, Device device) {
+  return method_info(config.method).make(config, device, DType::f32);
 }
 
 }  // namespace
 
-Encoder untrained_encoder(const PretrainOptions& run) {
-  return {encode_with(make_method(run.config), Layer::h), evaluation_transform(run.config.view_policies[0]),
-          "untrained network"};
+Encoder untrained_encoder(const PretrainOptions& run, Device device) {
+  return {encode_with(make_method(run.config, device), Layer::h), device,
+          evaluation_transform(run.config.view_policies[0]), "untrained network"};
 }
 
-Encoder encoder_of_run(const fs::path& folder, const PretrainOptions& run, Layer layer) {
-  const std::shared_ptr<Method> method = make_method(run.config);
+Encoder encoder_of_run(const fs::path& folder, const PretrainOptions& run, Device device, Layer layer) {
+  const std::shared_ptr<Method> method = make_method(run.config, device);
   const Checkpoint checkpoint = load_checkpoint(folder, Device::cpu());
   load_network(*method, checkpoint, checkpoint_path(folder).string());
-  return {encode_with(method, layer), evaluation_transform(run.config.view_policies[0]),
+  return {encode_with(method, layer), device, evaluation_transform(run.config.view_policies[0]),
           text(folder.string(), " after step ", checkpoint.metadata.at("step"))};
 }
 
@@ -93,12 +93,12 @@ void EncoderOptions::resolve(DataSource& source) {
   source.inherit(saved_.source);
 }
 
-Encoder EncoderOptions::load() const {
-  if (run.empty()) return load_weights();
-  return encoder_of_run(run, saved_, layer == "h" ? Layer::h : Layer::projector);
+Encoder EncoderOptions::load(Device device) const {
+  if (run.empty()) return load_weights(device);
+  return encoder_of_run(run, saved_, device, layer == "h" ? Layer::h : Layer::projector);
 }
 
-Encoder EncoderOptions::load_weights() const {
+Encoder EncoderOptions::load_weights(Device device) const {
   const std::string policy_name =
       augmentation.empty() ? (stem == "imagenet" ? "simclr" : "simclr-cifar") : augmentation;
   AugmentPolicy policy = augment_policy(policy_name);
@@ -110,7 +110,7 @@ Encoder EncoderOptions::load_weights() const {
   options.width = width;
   options.image_size = policy.size;
   network->backbone = make_backbone(Scope(network->params), options);
-  network->params.allocate(Device::cpu(), DType::f32, 0);
+  network->params.allocate(device, DType::f32, 0);
   const SafetensorsFile file{fs::path(weights)};
   file.verify();
   load_weights_into(network->params, file, arch);
@@ -118,7 +118,7 @@ Encoder EncoderOptions::load_weights() const {
             const NoGrad no_grad;
             return network->backbone->forward(images, norm_options(Mode::eval));
           },
-          evaluation_transform(policy), weights};
+          device, evaluation_transform(policy), weights};
 }
 
 }  // namespace kagami::apps

@@ -13,7 +13,8 @@ namespace kagami::apps {
 
 /// A network in eval mode. Copies share it.
 struct Encoder {
-  Encode encode;  ///< to h, or to the projector's output
+  Encode encode;  ///< to h, or to the projector's output; takes and gives tensors of `device`
+  Device device;
   EvaluationTransform transform;
   std::string name;  ///< "runs/first after step 589"
 };
@@ -21,8 +22,9 @@ struct Encoder {
 enum class Layer { h, projector };
 
 /// The network of a run as its checkpoint has it, or as it was before the first step.
-Encoder encoder_of_run(const std::filesystem::path& folder, const PretrainOptions& run, Layer layer = Layer::h);
-Encoder untrained_encoder(const PretrainOptions& run);
+Encoder encoder_of_run(const std::filesystem::path& folder, const PretrainOptions& run, Device device,
+                       Layer layer = Layer::h);
+Encoder untrained_encoder(const PretrainOptions& run, Device device);
 
 /// The options with which a command names its network.
 struct EncoderOptions {
@@ -33,10 +35,10 @@ struct EncoderOptions {
   void declare(Options& options, bool layers);
   /// Reads the run's options; where the command has no --data, the images are the run's. Call before load().
   void resolve(DataSource& source);
-  Encoder load() const;
+  Encoder load(Device device) const;
 
  private:
-  Encoder load_weights() const;
+  Encoder load_weights(Device device) const;
   PretrainOptions saved_;  // where --run was given
 };
 

@@ -1,4 +1,5 @@
 // kagami evaluate: what a run learned, beside what one has without learning.
+#include <algorithm>
 #include <iomanip>
 #include <iostream>
 
@@ -35,6 +36,7 @@ void print_row(const std::string& name, const LabelledSplits& sets, const KnnOpt
 int evaluate(const Arguments& arguments) {
   std::string folder;
   ImageOptions images;
+  DeviceOption device;
   KnnOptions neighbours;
   Options options(
       "evaluate", "evaluate --run RUN [--data PATH] [options]",
@@ -46,6 +48,7 @@ int evaluate(const Arguments& arguments) {
   options.add("run", folder, "RUN", "the folder of a run").once();
   options.accept_recipe();
   images.declare(options);
+  device.declare(options);
   if (!options.parse(arguments, std::cout)) return 0;
   check(!folder.empty(), "--run is missing: give the folder of a run");
   PretrainOptions run;
@@ -53,7 +56,9 @@ int evaluate(const Arguments& arguments) {
   images.source.inherit(run.source);
   const Dataset data = images.open();
   check_labels(data, "kagami evaluate");
-  const Encoder trained = encoder_of_run(folder, run), untrained = untrained_encoder(run);
+  neighbours.k = static_cast<int>(std::min<std::int64_t>(neighbours.k, data.train.size()));
+  const Encoder trained = encoder_of_run(folder, run, device.device()),
+                untrained = untrained_encoder(run, device.device());
   std::cout << data.train.size() << " training and " << data.test.size() << " test images of '" << data.name << "', "
             << data.class_names.size() << " classes\n\n"
             << std::setw(30) << "kNN" << std::setw(10) << "linear" << std::endl;

@@ -12,6 +12,7 @@ namespace kagami::apps {
 int knn(const Arguments& arguments) {
   ImageOptions images;
   EncoderOptions network;
+  DeviceOption device;
   KnnOptions neighbours;
   Options options(
       "knn", "knn --run RUN [--data PATH] [options]",
@@ -28,11 +29,12 @@ int knn(const Arguments& arguments) {
   options.add("temperature", neighbours.temperature, "X", "of their votes").above(0);
   options.accept_recipe();
   images.declare(options);
+  device.declare(options);
   if (!options.parse(arguments, std::cout)) return 0;
   network.resolve(images.source);
   const Dataset data = images.open();
   check_labels(data, "kagami knn");
-  const Encoder encoder = network.load();
+  const Encoder encoder = network.load(device.device());
   const LabelledSplits sets = features_of_splits(data, encoder);
   const double accuracy = knn_accuracy(sets.train.features, sets.train.labels, sets.test.features, sets.test.labels,
                                        sets.classes, neighbours);

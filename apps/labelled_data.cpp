@@ -18,7 +18,7 @@ void check_labels(const Dataset& data, const std::string& command) {
 
 LabelledSplits features_of_splits(const Dataset& data, const Encoder& encoder) {
   return splits(
-      data, [&](const ImageSet& set) { return features_of(set, encoder.transform, encoder.encode, Device::cpu()); });
+      data, [&](const ImageSet& set) { return features_of(set, encoder.transform, encoder.encode, encoder.device); });
 }
 
 LabelledSplits pixels_of_splits(const Dataset& data, const EvaluationTransform& transform) {

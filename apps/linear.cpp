@@ -14,6 +14,7 @@ namespace {
 struct Call {
   ImageOptions images;
   EncoderOptions network;
+  DeviceOption device;
   std::string protocol = "logistic";
   double l2 = -1, lr = 0;
   int epochs = 90, batch = 256;
@@ -37,6 +38,7 @@ void declare(Options& options, Call& call) {
   options.add("seed", call.seed, "N", "of the held-out tenth and the order of batches");
   options.accept_recipe();
   call.images.declare(options);
+  call.device.declare(options);
 }
 
 LinearResult evaluate(const Call& call, const LabelledSplits& sets) {
@@ -69,7 +71,7 @@ int linear(const Arguments& arguments) {
   call.network.resolve(call.images.source);
   const Dataset data = call.images.open();
   check_labels(data, "kagami linear");
-  const Encoder encoder = call.network.load();
+  const Encoder encoder = call.network.load(call.device.device());
   const LinearResult result = evaluate(call, features_of_splits(data, encoder));
   std::cout << encoder.name << ": linear " << percent_text(result.test_accuracy) << " (" << call.protocol << ", ";
   if (call.protocol == "sgd")

@@ -174,7 +174,7 @@ void refuse_changed_options(const Options& options, const Call& call) {
 }
 
 int train(const Call& call, const Dataset& data, const std::string& config, RunFolder& folder) {
-  Pretraining pretraining(call.run.config, data, device_named(call.run.device), config);
+  Pretraining pretraining(call.run.config, data, call.run.device.device(), config);
   // Killed before its first checkpoint, a run begins again.
   const bool saved = fs::exists(checkpoint_path(folder.path())) || fs::exists(previous_checkpoint_path(folder.path()));
   if (call.resume && saved) pretraining.resume(folder.path(), call.previous_checkpoint);

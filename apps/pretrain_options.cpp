@@ -55,7 +55,7 @@ void PretrainOptions::declare(Options& options) {
   declare_views(options);
   declare_monitoring(options);
   compute.declare(options);
-  options.add("device", device, "NAME", "where it trains: auto (a GPU if there is one), cpu, cuda, cuda:N");
+  device.declare(options);
 }
 
 void PretrainOptions::declare_network(Options& options) {

@@ -14,7 +14,7 @@ struct PretrainOptions {
   PretrainConfig config;
   DataSource source;
   ComputeOptions compute;
-  std::string device = "auto";
+  DeviceOption device;
 
   /// Binds every option to this object, which must outlive `options` and stay where it is.
   void declare(Options& options);

@@ -28,6 +28,12 @@ void ComputeOptions::apply() {
   threads = kagami::cpu::threads();
 }
 
+void DeviceOption::declare(Options& options) {
+  options.add("device", name, "NAME", "where the network runs: auto (a GPU if there is one), cpu, cuda, cuda:N");
+}
+
+Device DeviceOption::device() const { return device_named(name); }
+
 Device device_named(const std::string& name) {
   if (name == "cpu") return Device::cpu();
   if (name == "auto") {

@@ -17,6 +17,15 @@ struct ComputeOptions {
   void apply();
 };
 
+/// Where a command's networks run.
+struct DeviceOption {
+  std::string name = "auto";
+
+  void declare(Options& options);
+  /// Throws as device_named() does.
+  Device device() const;
+};
+
 /// The device a name means: cpu, cuda (the first), cuda:N, or auto: the first CUDA device if there is a real one, else
 /// the CPU. Throws InputError where there is no such device, saying why.
 Device device_named(const std::string& name);

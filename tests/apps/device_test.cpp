@@ -6,6 +6,7 @@
 #include <csignal>
 
 #include "engine/error.h"
+#include "engine/npy.h"
 #include "tests/apps/program.h"
 #include "tests/apps/small_run.h"
 #include "tests/apps/temporary_folder.h"
@@ -96,6 +97,29 @@ TEST(Device, ACheckpointFromCudaResumesOnTheCpu) {
       test::kagami(folder.path(), {"pretrain", "--resume", "--device", "cpu", "--out", "run"});
   EXPECT_EQ(resumed.code, 0) << stopped.err << resumed.err;
   EXPECT_EQ(test::logged(folder / "run", "loss").size(), 4U);
+}
+
+TEST(Device, EvaluationsOnCudaSeeTheFeaturesOfTheCpu) {
+  if (std::string why; Device::cuda_count(&why) == 0) GTEST_SKIP() << why;
+  const test::TemporaryFolder folder;
+  ASSERT_EQ(test::kagami(folder.path(), tiny_run("run", "cpu")).code, 0);
+  for (const char* device : {"cpu", "cuda"}) {
+    const test::Outcome outcome = test::kagami(
+        folder.path(), {"embed", "--run", "run", "--device", device, "--out", std::string(device) + ".npy"});
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+  }
+  const Matrix expected = read_npy(folder / "cpu.npy"), features = read_npy(folder / "cuda.npy");
+  ASSERT_EQ(features.values.size(), expected.values.size());
+  for (std::size_t i = 0; i < expected.values.size(); ++i)
+    EXPECT_TRUE(std::abs(features.values[i] - expected.values[i]) <= 1e-5F * (1 + std::abs(expected.values[i]))) << i;
+  for (const std::vector<std::string>& command :
+       {std::vector<std::string>{"knn", "--k", "5"}, {"linear", "--l2", "0.01"}, {"evaluate"}}) {
+    std::vector<std::string> arguments = command;
+    arguments.insert(arguments.end(), {"--run", "run", "--device", "cuda"});
+    const test::Outcome outcome = test::kagami(folder.path(), arguments);
+    EXPECT_EQ(outcome.code, 0) << command.front() << ": " << outcome.err;
+  }
+  EXPECT_EQ(test::kagami(folder.path(), {"knn", "--run", "run", "--device", "cuda:99"}).code, 2);
 }
 
 TEST(Device, WithoutCudaTheProgramSaysSo) {
