@@ -38,8 +38,10 @@ struct Error : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-enum class Order { forward, reverse, random };  // which runnable thread continues next
-enum class Async { eager, lazy, random };       // when cp.async / TMA / wgmma take effect
+/// Which runnable thread continues next: with forward and reverse the warp that runs goes on as far as it can, the
+/// first or the last warp at the start, and the one that reached a barrier last after it.
+enum class Order { forward, reverse, random };
+enum class Async { eager, lazy, random };  // when cp.async / TMA / wgmma take effect
 
 struct Config {
   uint64_t seed = 1;

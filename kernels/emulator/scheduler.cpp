@@ -125,7 +125,11 @@ void Worker::entry(boost::context::detail::transfer_t t) {
 
 void Worker::wake(Thread& t) {
   t.state = Thread::runnable;
-  queue_[tail_++ & (queue_.size() - 1)] = &t;
+  const size_t mask = queue_.size() - 1;
+  if (cfg.order == Order::random)
+    queue_[tail_++ & mask] = &t;
+  else  // before all others: a warp runs ahead as far as it can, so those behind it see what it must not yet write
+    queue_[--head_ & mask] = &t;
 }
 
 void Worker::abort_all() {
@@ -186,7 +190,7 @@ void Worker::park(const char* what, Loc loc, const void* object) {
 
 void Worker::yield() {
   Thread& me = *self;
-  wake(me);
+  queue_[tail_++ & (queue_.size() - 1)] = &me;  // behind all others: it waits for one of them
   switch_to_next(me, false);
   self = &me;
   threadIdx = me.tid;
@@ -240,7 +244,8 @@ void Worker::run_block(const std::string& kernel, dim3 grid, dim3 block, uint3 b
     t.context = boost::context::detail::make_fcontext(static_cast<char*>(t.stack_low) + t.stack_bytes, t.stack_bytes,
                                                       &Worker::entry);
   }
-  for (int i = 0; i < count; ++i) wake(*threads[cfg.order == Order::reverse ? count - 1 - i : i]);
+  for (int i = 0; i < count; ++i)
+    wake(*threads[cfg.order == Order::forward ? count - 1 - i : i]);  // the last one woken starts
 
   tsan_release(&launch_begin);
   Worker* outer = current_worker;

@@ -24,6 +24,23 @@ __global__ void warp_exchange_without_syncwarp(const float* in, float* out, int)
   if (!Bug) __syncwarp();
   out[threadIdx.x] = s[threadIdx.x ^ 31];
 }
+// The second sum must not be written to the memory of the first before every warp has read that.
+__device__ inline float block_sum(float x, float* partial) {
+  for (int lane = 16; lane > 0; lane /= 2) x += __shfl_xor_sync(0xffffffffu, x, lane);
+  if (threadIdx.x % 32 == 0) partial[threadIdx.x / 32] = x;
+  __syncthreads();
+  float sum = 0;
+  for (int warp = 0; warp < 8; ++warp) sum += partial[warp];
+  return sum;
+}
+template <bool Bug>
+__global__ void two_sums(const float* in, float* out, int) {
+  KAGAMI_SHARED(partial, float[8]);
+  const float x = in[threadIdx.x];
+  const float sum = block_sum(x, partial);
+  if (!Bug) __syncthreads();
+  out[threadIdx.x] = block_sum(x * x, partial) - sum * x;
+}
 template <bool Bug>
 __global__ void lost_update(const float* in, float* out, int n) {  // out[0] += everything
   if (threadIdx.x < unsigned(n)) {
