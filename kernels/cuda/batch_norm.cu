@@ -6,12 +6,12 @@
 
 #include <algorithm>
 
-#include "kernels/cuda/packet.cuh"
+#include "kernels/cuda/pack.cuh"
 
 namespace kagami {
 namespace {
 
-using cuda::Packet;
+using cuda::WidePack;
 
 constexpr int threads = 256, widest_tile = 32;
 constexpr int finish_channels = 8, finish_slices = 32;
@@ -113,7 +113,7 @@ __global__ void __launch_bounds__(threads) measure_pieces(Cut cut, const T* x, d
 
   float sum[N] = {}, square[N] = {};
   if (inside && threadIdx.y < rows.count) {
-    const auto first = Packet<T, N>::load(x + threadIdx.y * std::int64_t{cut.channels});
+    const auto first = WidePack<T, N>::load(x + threadIdx.y * std::int64_t{cut.channels});
     for (int i = 0; i < N; ++i) sum[i] = first.v[i];
   }
   const double sample = sums.add(sum) / static_cast<double>(sampled);
@@ -127,7 +127,7 @@ __global__ void __launch_bounds__(threads) measure_pieces(Cut cut, const T* x, d
   if (inside) {
 #pragma unroll 4
     for (std::int64_t row = threadIdx.y; row < rows.count; row += step) {
-      const auto now = Packet<T, N>::load(x + row * cut.channels);
+      const auto now = WidePack<T, N>::load(x + row * cut.channels);
 #pragma unroll
       for (int i = 0; i < N; ++i) {
         const float d = now.v[i] - centre[i];
@@ -230,13 +230,13 @@ __global__ void __launch_bounds__(threads)
   load_channels(shift, saved.shift + group * cut.channels + channel, true);
   const std::int64_t step = std::int64_t{gridDim.x} * blockDim.y;
   for (std::int64_t row = blockIdx.x * blockDim.y + threadIdx.y; row < cut.group_rows; row += together * step) {
-    Packet<T, N> values[together], added[together];
+    WidePack<T, N> values[together], added[together];
 #pragma unroll
     for (int k = 0; k < together; ++k) {
       if (row + k * step >= cut.group_rows) continue;
       const std::int64_t at = offset + (row + k * step) * cut.channels;
-      values[k] = Packet<T, N>::load(x + at);
-      if (residual) added[k] = Packet<T, N>::load(residual + at);
+      values[k] = WidePack<T, N>::load(x + at);
+      if (residual) added[k] = WidePack<T, N>::load(residual + at);
     }
 #pragma unroll
     for (int k = 0; k < together; ++k) {
@@ -258,14 +258,14 @@ enum class ReluMask { none, from_output, from_input };
 /// What the gradient of one packet is made of.
 template <class T, int N>
 struct Incoming {
-  Packet<T, N> x, g;
+  WidePack<T, N> x, g;
 
   __device__ __forceinline__ static Incoming load(const BatchNormBackward<T>& gradient, ReluMask mask, std::int64_t at,
                                                   const float (&scale)[N], const float (&shift)[N]) {
-    Incoming in{Packet<T, N>::load(gradient.x + at), Packet<T, N>::load(gradient.dy + at)};
+    Incoming in{WidePack<T, N>::load(gradient.x + at), WidePack<T, N>::load(gradient.dy + at)};
     if (mask == ReluMask::none) return in;
-    Packet<T, N> y;
-    if (mask == ReluMask::from_output) y = Packet<T, N>::load(gradient.y + at);
+    WidePack<T, N> y;
+    if (mask == ReluMask::from_output) y = WidePack<T, N>::load(gradient.y + at);
 #pragma unroll
     for (int i = 0; i < N; ++i) {
       const float value = mask == ReluMask::from_output ? y.v[i] : normalized(in.x.v[i], scale[i], shift[i]);
@@ -339,9 +339,9 @@ __global__ void __launch_bounds__(finish_channels* finish_slices)
 }
 
 template <class T, int N>
-__device__ __forceinline__ void write(const GradientMemory<T>& memory, std::int64_t at, Packet<T, N> value) {
+__device__ __forceinline__ void write(const GradientMemory<T>& memory, std::int64_t at, WidePack<T, N> value) {
   if (memory.accumulate == Accumulate::yes) {
-    const auto before = Packet<T, N>::load(memory.data + at);
+    const auto before = WidePack<T, N>::load(memory.data + at);
 #pragma unroll
     for (int i = 0; i < N; ++i) value.v[i] = before.v[i] + value.v[i];
   }
@@ -389,8 +389,8 @@ __global__ void __launch_bounds__(threads, 2) write_gradients(Cut cut, BatchNorm
 /// Calls f<N>() with packets where all the arrays have them, else with single values.
 template <class T, class F, class... Pointers>
 void with_packets(int channels, F f, const Pointers*... arrays) {
-  if (cuda::holds_packets<T>(channels, arrays...)) {
-    f.template operator()<cuda::packet_values<T>>();
+  if (cuda::holds_packs<T>(channels, arrays...)) {
+    f.template operator()<cuda::widest_pack<T>>();
   } else {
     f.template operator()<1>();
   }

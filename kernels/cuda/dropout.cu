@@ -2,6 +2,7 @@
 #include "kernels/dropout.h"
 
 #include "kernels/cuda/elements.cuh"
+#include "kernels/cuda/pack.cuh"
 
 namespace kagami {
 namespace {
@@ -43,7 +44,7 @@ void dropout(Cuda device, const Philox& random, double probability, std::int64_t
   const auto factor = static_cast<float>(1 / (1 - probability));
   const std::int64_t blocks = (count + together - 1) / together;
   const std::uint32_t threshold = dropout_threshold(probability);
-  if (cuda::fits_packs<together>(from) && cuda::fits_packs<together>(to))
+  if (cuda::on_boundary(from, together) && cuda::on_boundary(to, together))
     return cuda::launch_elements<dropout_kernel<T, true>>(device, blocks, random, threshold, factor, count, from, to,
                                                           accumulate);
   cuda::launch_elements<dropout_kernel<T, false>>(device, blocks, random, threshold, factor, count, from, to,

@@ -36,27 +36,6 @@ __device__ inline Place place_of(std::int64_t index, std::int64_t columns) {
   return {index / columns, index % columns};
 }
 
-/// Neighbours that travel as one access.
-template <class T, int N>
-struct alignas(N * sizeof(T)) Pack {
-  T v[N];
-  __device__ T& operator[](int i) { return v[i]; }
-  __device__ const T& operator[](int i) const { return v[i]; }
-};
-template <int N, class T>
-__device__ inline Pack<T, N>& pack_at(T* p) {
-  return *reinterpret_cast<Pack<T, N>*>(p);
-}
-template <int N, class T>
-__device__ inline const Pack<T, N>& pack_at(const T* p) {
-  return *reinterpret_cast<const Pack<T, N>*>(p);
-}
-/// Whether packs of N may be read and written from p on. True of null.
-template <int N, class T>
-bool fits_packs(const T* p) {
-  return reinterpret_cast<std::uintptr_t>(p) % (N * sizeof(T)) == 0;
-}
-
 /// to = value, or to += value: added in Wide<T>, rounded once.
 template <class T>
 __device__ inline void put(T& to, Wide<T> value, Accumulate accumulate) {

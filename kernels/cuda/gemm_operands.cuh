@@ -9,9 +9,12 @@
 #include <type_traits>
 
 #include "kernels/cuda/cuda.h"
+#include "kernels/cuda/pack.cuh"
 #include "kernels/cuda/ptx.h"
 
 namespace kagami::gemm {
+
+using cuda::on_boundary, cuda::Pack, cuda::pack_at;
 
 /// One thread's share of a tile of `Lines` lines of `Length` contiguous elements, copied `Vector` elements at a time.
 template <int Lines, int Length, int Vector, int Threads>
@@ -82,18 +85,6 @@ struct MatrixResult {
   __device__ T* row(int i) const { return i < rows ? data + i * ld : nullptr; }
 };
 
-/// Whether `elements` of them can be accessed at once there.
-template <class T>
-bool on_boundary(const T* data, int elements) {
-  return reinterpret_cast<std::uintptr_t>(data) % (elements * sizeof(T)) == 0;
-}
-
-/// Four (or two) elements that travel as one access.
-template <class T, int N>
-struct alignas(sizeof(T) * N) Pack {
-  T v[N];
-};
-
 template <class T>
 __device__ __forceinline__ T rounded(float x) {
   if constexpr (std::is_same_v<T, bf16>)
@@ -112,11 +103,11 @@ __device__ __forceinline__ void store(const Result& result, int row, int column,
   const int count = min(N, result.columns - column);
   if (result.aligned && count == N) {
     Pack<T, N> before = {}, pack;
-    if (result.accumulate) before = *reinterpret_cast<const Pack<T, N>*>(to);
+    if (result.accumulate) before = pack_at<N>(to);
 #pragma unroll
     for (int i = 0; i < N; ++i)
       pack.v[i] = rounded<T>(v[i] + (result.bias ? result.bias[column + i] : 0.0f) + float(before.v[i]));
-    *reinterpret_cast<Pack<T, N>*>(to) = pack;
+    pack_at<N>(to) = pack;
   } else {
 #pragma unroll
     for (int i = 0; i < N; ++i)

@@ -30,10 +30,9 @@ struct Simt {
     for (int k = 0; k < depth; ++k) {
       Pack<float, 4> x[QuadRows], y[QuadColumns];
 #pragma unroll
-      for (int i = 0; i < QuadRows; ++i) x[i] = *reinterpret_cast<const Pack<float, 4>*>(a + k * (rows + 4) + i * 32);
+      for (int i = 0; i < QuadRows; ++i) x[i] = pack_at<4>(a + k * (rows + 4) + i * 32);
 #pragma unroll
-      for (int j = 0; j < QuadColumns; ++j)
-        y[j] = *reinterpret_cast<const Pack<float, 4>*>(b + k * (columns + 4) + j * 16);
+      for (int j = 0; j < QuadColumns; ++j) y[j] = pack_at<4>(b + k * (columns + 4) + j * 16);
 #pragma unroll
       for (int i = 0; i < QuadRows; ++i)
 #pragma unroll

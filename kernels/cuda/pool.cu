@@ -5,6 +5,7 @@
 #include <type_traits>
 
 #include "kernels/cuda/elements.cuh"
+#include "kernels/cuda/pack.cuh"
 #include "kernels/cuda/reduce.cuh"
 #include "kernels/pool_window.h"
 
@@ -145,7 +146,7 @@ __global__ void global_avg_pool_backward_kernel(std::int64_t total, int pixels, 
 template <class F, class... T>
 void with_pack(int channels, F&& f, const T*... memory) {
   constexpr int many = 4;
-  if (channels % many == 0 && (cuda::fits_packs<many>(memory) && ...)) return f(std::integral_constant<int, many>());
+  if (channels % many == 0 && (cuda::on_boundary(memory, many) && ...)) return f(std::integral_constant<int, many>());
   f(std::integral_constant<int, 1>());
 }
 
