@@ -35,6 +35,7 @@ if [ "$quick" = no ]; then
   cmake --preset emulated "${launcher[@]}"
   cmake --build build/emulated -j "$jobs" --target kagami_tests
   build/emulated/tests/kagami_tests --gtest_filter='*Cuda*:*Emulator*:*Ptx*:Ops*:BatchNorm*:Conv*:Pool*:Device*' --gtest_brief=1
+  ctest --preset emulated -R '^gdb$'
 fi
 
 # Last, so that the closing lines are those of the whole suite. One test at a time: each uses all processors itself.
