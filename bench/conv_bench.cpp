@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/error.h"
+#include "kernels/arena.h"
 #include "kernels/conv2d.h"
 #include "kernels/cpu/conv_algorithm.h"
 #include "kernels/cpu/isa.h"
@@ -32,21 +33,23 @@ Request parse(const std::string& line) {
   return r;
 }
 
-std::vector<float> normal(std::size_t count, unsigned seed) {
+void fill_normal(const Scratch<float>& values, unsigned seed) {
   std::mt19937 generator(seed);
   std::normal_distribution<float> distribution;
-  std::vector<float> values(count);
-  for (float& v : values) v = distribution(generator);
-  return values;
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = distribution(generator);
 }
 
-/// The operands of one layer.
+/// The operands of one layer, in memory as the engine hands it out.
 struct Layer {
   explicit Layer(const Conv2dShape& s)
       : shape(s),
-        x(normal(std::size_t(s.n) * s.h * s.w * s.c, 1)),
-        w(normal(std::size_t(s.k) * s.r * s.s * s.c, 2)),
-        y(normal(std::size_t(s.n) * s.out_h() * s.out_w() * s.k, 3)) {}
+        x(&arena, std::size_t(s.n) * s.h * s.w * s.c),
+        w(&arena, std::size_t(s.k) * s.r * s.s * s.c),
+        y(&arena, std::size_t(s.n) * s.out_h() * s.out_w() * s.k) {
+    fill_normal(x, 1);
+    fill_normal(w, 2);
+    fill_normal(y, 3);
+  }
 
   void run(const std::string& pass) {
     const Cpu device{&arena};
@@ -61,8 +64,8 @@ struct Layer {
   double operations() const { return 2.0 * static_cast<double>(y.size()) * shape.r * shape.s * shape.c; }
 
   Conv2dShape shape;
-  std::vector<float> x, w, y;
   Arena arena;
+  Scratch<float> x, w, y;
 };
 
 /// Seconds a call, over calls that fill `round_seconds`.

@@ -4,6 +4,7 @@ namespace kagami::cpu::KAGAMI_ISA {
 namespace {
 
 constexpr std::ptrdiff_t near_weights_bytes = 20 << 10;
+constexpr int rows_ahead = 2;  // how far rows of a band read in place are fetched
 
 class Bands {
  public:
@@ -97,6 +98,12 @@ void Bands::pack_panel(PackWeights pack, const void* weights, int column, float*
   }
 }
 
+/// Pixels with gaps between them, which the processor does not foresee.
+KAGAMI_INLINE void fetch_pixels(const float* x, std::ptrdiff_t step, int pixels, int values) {
+  for (int i = 0; i < pixels; ++i)
+    for (int j = 0; j < values; j += 16) __builtin_prefetch(x + i * step + j);
+}
+
 void Bands::run_part(const BandPart& part, int image, int begin, int end, const float* x, const float* weights,
                      float* result) const {
   const int run = part.taps_w * conv.c, width = round_up(conv.k, lanes);
@@ -112,6 +119,8 @@ void Bands::run_part(const BandPart& part, int image, int begin, int end, const 
     const float* a = x + (top - part.top + tap) * source.row_floats() + (source.left - part.left) * conv.c + value;
     const auto tile = [&](int i, int g, int column) {
       const std::ptrdiff_t q = groups.begin(g);
+      if (source.in_place && conv.stride > 1 && column == 0)
+        fetch_pixels(a + (i + rows_ahead) * x_row + q * x_pixel, x_pixel, groups.size(g), values);
       run_tile_of(groups.size(g), packed_width(conv.k, column))(
           a + i * x_row + q * x_pixel, x_pixel, taps, values, source.row_floats(), b + column * ks,
           out + i * out_row + q * out_pixel + column, out_pixel, add);

@@ -47,9 +47,10 @@ class RowProduct {
         b_(b),
         c_(c),
         k_(even_pieces(k, k_most, 16)),
-        rows_{m, rows_most},
+        rows_(even_pieces(m, rows_most, 1)),
         columns_{n, larger(panel_width, round_up(n, panel_width))} {
-    while (rows_.count() < enough_items && rows_.size > 2 * tile_rows) rows_.size /= 2;
+    const int blocks = smaller(enough_items, divide_up(m, 2 * tile_rows));
+    if (rows_.count() < blocks) rows_ = even_pieces(m, divide_up(m, blocks), 1);
     while (rows_.count() * columns_.count() < enough_items && columns_.size > 2 * panel_width)
       columns_.size = round_up(columns_.size / 2, panel_width);
   }
@@ -86,12 +87,16 @@ class RowProduct {
       const int ks = k_.length(chunk), depth = round_up(ks, lanes);
       for (int g = 0; g < groups.count; ++g)
         a_.pack(row + groups.begin(g), groups.size(g), k_.begin(chunk), ks, own + groups.begin(g) * depth);
-      for (int j = 0; j < columns; j += panel_width)
+      for (int j = 0; j < columns; j += panel_width) {
+        const int width = packed_width(columns, j);
+        const float* panel = b + packed_b(chunk, column + j);
+        const int share = divide_up(std::int64_t{ks} * width, groups.count);  // of the next panel, for each tile
         for (int g = 0; g < groups.count; ++g)
-          tile_of<A::layout>(groups.size(g), packed_width(columns, j))(
-              own + groups.begin(g) * depth, b + packed_b(chunk, column + j), ks,
-              result + groups.begin(g) * columns_.size + j, columns_.size, lanes, chunk > 0,
-              A::layout == Layout::columns ? groups.size(g) : 0);
+          tile_of<A::layout>(groups.size(g), width)(
+              own + groups.begin(g) * depth, panel, ks, result + groups.begin(g) * columns_.size + j, columns_.size,
+              lanes, chunk > 0, A::layout == Layout::columns ? groups.size(g) : 0,
+              {panel + std::ptrdiff_t{ks} * width + g * share, divide_up(share, 16 * divide_up(ks, lanes))});
+      }
     }
     if (k_.total == 0)
       for (int i = 0; i < rows_.size * columns_.size; ++i) result[i] = 0.0f;
@@ -153,7 +158,7 @@ class DeepProduct {
             tile_of<A::layout>(groups.size(g), packed_width(columns, j))(
                 a + A::group_offset(groups, g, ks), b + j * ks, ks,
                 result + static_cast<std::ptrdiff_t>(row + groups.begin(g)) * width() + column + j, width(), lanes,
-                chunk > 0, A::layout == Layout::columns ? groups.size(g) : 0);
+                chunk > 0, A::layout == Layout::columns ? groups.size(g) : 0, {});
       }
     }
   }

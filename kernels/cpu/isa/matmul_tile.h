@@ -49,12 +49,19 @@ KAGAMI_INLINE void multiply_add(Float (&s)[R][vectors], Row row, const float* b)
   }
 }
 
+/// Memory that a tile fetches while it computes, for those that come next: `lines` cache lines from `first` on for
+/// every `lanes` values of k.
+struct Ahead {
+  const float* first = nullptr;
+  int lines = 0;
+};
+
 /// c[row][vector] = (add ? c : 0) + sum over k of a[row][k] b[k][vector], where c lies at row * row_step + vector *
 /// vector_step and b is [k][vectors * lanes]. `a_step`: for Layout::columns the distance of values of k; for
-/// Layout::rows how far ahead A is prefetched, 0 for not at all.
+/// Layout::rows how far ahead A is prefetched, 0 for not at all. `ahead` is fetched with Layout::rows only.
 template <int R, int vectors, Layout layout>
 void tile(const float* a, const float* b, int k, float* c, std::ptrdiff_t row_step, std::ptrdiff_t vector_step,
-          bool add, std::ptrdiff_t a_step) {
+          bool add, std::ptrdiff_t a_step, Ahead ahead) {
   Float s[R][vectors] = {};
   if (add)
 #pragma GCC unroll 14
@@ -70,6 +77,7 @@ void tile(const float* a, const float* b, int k, float* c, std::ptrdiff_t row_st
       if (a_step != 0)
 #pragma GCC unroll 14
         for (int i = 0; i < R; ++i) __builtin_prefetch(a + a_step + i * lanes, 0, 2);
+      for (int i = 0; i < ahead.lines; ++i, ahead.first += 16) __builtin_prefetch(ahead.first, 0, 2);
       const int count = smaller(k, lanes);
       for (int i = 0; i < count; ++i, b += vectors * lanes)
         multiply_add<R, vectors>(
@@ -82,7 +90,8 @@ void tile(const float* a, const float* b, int k, float* c, std::ptrdiff_t row_st
     for (int j = 0; j < vectors; ++j) store(c + i * row_step + j * vector_step, s[i][j]);
 }
 
-using Tile = void (*)(const float*, const float*, int, float*, std::ptrdiff_t, std::ptrdiff_t, bool, std::ptrdiff_t);
+using Tile = void (*)(const float*, const float*, int, float*, std::ptrdiff_t, std::ptrdiff_t, bool, std::ptrdiff_t,
+                      Ahead);
 
 /// The tiles of 1, 2, ... tile_rows rows.
 template <Layout layout, int vectors>

@@ -119,7 +119,7 @@ void Convolution::multiply(const Groups& rows, const float* v, const float* u, s
         const int count = rows.size(g);
         tile_of<Layout::rows>(count, width)(v + f * v_step + begin * conv.in_c + c0 * count, panel, ins,
                                             q + f * q_step + begin * outs + k * count, lanes, count * lanes, c0 > 0,
-                                            deep ? v_step : 0);
+                                            deep ? v_step : 0, {});
       }
     }
 }

@@ -110,7 +110,7 @@ void WeightGradient::multiply(const Item& item, int count, bool add) const {
       for (int g = 0; g < rows.count; ++g)
         tile_of<Layout::columns>(rows.size(g), packed_width(item.cs, c))(
             item.d + f * d_step + rows.begin(g), item.v + f * v_step + c * count, count,
-            item.sum + f * sum_step + rows.begin(g) * item.cs + c, item.cs, lanes, add, item.ks);
+            item.sum + f * sum_step + rows.begin(g) * item.cs + c, item.cs, lanes, add, item.ks, {});
 }
 
 void WeightGradient::finish(const Item& item) const {
