@@ -1,7 +1,9 @@
 #include "engine/device.h"
 
+#include <algorithm>
 #include <cstring>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "engine/error.h"
@@ -20,6 +22,9 @@ struct Device::State {
 #if KAGAMI_HAS_CUDA
   CUstream_st* stream = nullptr;
   cuda::DeviceProperties properties;
+  IndexFault* fault = nullptr;  // pinned: kernels write it, the host reads it after it has waited
+  mutable std::mutex guard;     // of the sites
+  mutable std::vector<std::pair<std::string, std::string>> sites;  // number 1 is the first
 #endif
 };
 
@@ -57,6 +62,7 @@ Device Device::cuda(int number) {
                                     [number](void* block) { cuda::release(number, block); }});
     made->stream = cuda::create_stream(number);
     made->properties = cuda::properties(number);
+    made->fault = new (cuda::allocate_pinned(sizeof(IndexFault))) IndexFault{};
     state = made;
   }
   Device device;
@@ -84,7 +90,7 @@ void Device::copy_out(void* host, const void* from, std::size_t bytes) const {
     return;
   }
   cuda::copy(host, from, bytes, state_->stream);
-  cuda::synchronize(state_->stream);
+  synchronize();
 }
 
 void Device::copy_within(void* to, const void* from, std::size_t bytes) const {
@@ -106,7 +112,28 @@ void Device::clear(void* to, std::size_t bytes) const {
 }
 
 void Device::synchronize() const {
-  if (!is_cpu()) cuda::synchronize(state_->stream);
+  if (is_cpu()) return;
+  cuda::synchronize(state_->stream);
+  report_fault();
+}
+
+IndexFault* Device::index_fault() const { return state_->fault; }
+
+std::uint32_t Device::fault_site(const std::string& before, const std::string& after) const {
+  const std::lock_guard lock(state_->guard);
+  auto& sites = state_->sites;
+  const auto found = std::find(sites.begin(), sites.end(), std::pair(before, after));
+  const auto number = static_cast<std::uint32_t>(found - sites.begin()) + 1;
+  if (found == sites.end()) sites.emplace_back(before, after);
+  return number;
+}
+
+void Device::report_fault() const {
+  if (state_->fault->site == 0) return;
+  const IndexFault fault = std::exchange(*state_->fault, IndexFault{});
+  const std::lock_guard lock(state_->guard);
+  const auto& [before, after] = state_->sites.at(fault.site - 1);
+  check(false, before, '[', fault.position, "] = ", fault.value, after);
 }
 
 #else
@@ -131,6 +158,9 @@ void Device::clear(void* to, std::size_t bytes) const {
   if (bytes > 0) std::memset(to, 0, bytes);
 }
 void Device::synchronize() const {}
+IndexFault* Device::index_fault() const { return nullptr; }
+std::uint32_t Device::fault_site(const std::string&, const std::string&) const { return 0; }
+void Device::report_fault() const {}
 
 #endif
 

@@ -5,6 +5,7 @@
 #include <ostream>
 #include <string>
 
+#include "kernels/indices.h"
 #include "kernels/launch.h"
 
 namespace kagami {
@@ -38,8 +39,15 @@ class Device {
   /// Waits until the device has done what was queued.
   void synchronize() const;
 
+  /// Where kernels note an index that is out of range, and the number under which a message about indices that are
+  /// checked in one place goes: "<before>[position] = value<after>". copy_out() and synchronize() throw it as
+  /// InputError.
+  IndexFault* index_fault() const;
+  std::uint32_t fault_site(const std::string& before, const std::string& after) const;
+
  private:
   struct State;
+  void report_fault() const;
   const State* state_ = nullptr;
 };
 

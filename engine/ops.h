@@ -7,6 +7,7 @@
 #include "engine/weight.h"
 #include "kernels/batch_norm.h"
 #include "kernels/philox.h"
+#include "kernels/step_scalars.h"
 
 namespace kagami {
 
@@ -106,8 +107,10 @@ Tensor log_softmax(const Tensor& x, int axis);
 
 /// Drops values with the given probability and divides the others by 1 - probability; returns x itself when not
 /// training. Element i is decided by word i % 4 of block i / 4 of `random`: one stream for a layer and a step,
-/// Philox(seed, Purpose::dropout, layer, 0, step). Srivastava et al. 2014
-Tensor dropout(const Tensor& x, double probability, bool training, const Philox& random);
+/// Philox(seed, Purpose::dropout, layer, 0, step). With `step` (StepState::data()), the step is read there, so that a
+/// recorded step drops others each time. Srivastava et al. 2014
+Tensor dropout(const Tensor& x, double probability, bool training, const Philox& random,
+               const StepScalars* step = nullptr);
 
 // Losses: scalars.
 struct NtXent {
@@ -118,7 +121,7 @@ struct NtXent {
 /// row i + N being the positive of row i. Normalises the rows itself; keeps no 2N x 2N matrix.
 NtXent ntxent(const Tensor& z, double temperature);
 /// -log softmax(logits)[label], averaged over the rows; logits [rows, classes], labels i32 [rows]. Rows with the label
-/// `ignore` do not count.
+/// `ignore` do not count; if none is left, that is an error, on CUDA a loss of NaN.
 Tensor cross_entropy(const Tensor& logits, const Tensor& labels, std::optional<std::int32_t> ignore = {});
 
 }  // namespace kagami

@@ -5,6 +5,8 @@
 #include <cstdint>
 
 #include "kernels/launch.h"
+#include "kernels/philox.h"
+#include "kernels/step_scalars.h"
 
 namespace kagami {
 
@@ -66,6 +68,11 @@ struct AugmentParameters {
 struct AugmentDraw {
   std::uint64_t seed = 0;
   std::uint32_t epoch = 0, view = 0;
+  const StepScalars* step = nullptr;  ///< where given (in the device's memory), its epoch is the one
+
+  KAGAMI_HD Philox stream(std::uint32_t sample) const {
+    return {seed, Purpose::augmentation, view, sample, step ? step->epoch : epoch};
+  }
 };
 
 /// The view of image i under its own draw from `policy` goes to out + i*size*size*3: [count, size, size, 3].

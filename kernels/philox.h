@@ -65,6 +65,13 @@ class Philox {
     return {seed, purpose, 0, 0, step};
   }
 
+  /// The stream of the same key, view and sample in another epoch, from its beginning.
+  KAGAMI_HD Philox at(std::uint32_t epoch) const {
+    Philox other(0, Purpose::test, view_, sample_, epoch);
+    other.key_ = key_;
+    return other;
+  }
+
   KAGAMI_HD PhiloxWords block(std::uint32_t draw) const { return philox4x32({{draw, view_, sample_, epoch_}}, key_); }
 
   KAGAMI_HD std::uint32_t next() {

@@ -27,10 +27,10 @@ template <class T>
 void cross_entropy_forward(Cpu device, std::int64_t rows, std::int64_t classes, const T* logits,
                            const std::int32_t* labels, T* log_probabilities, T* losses);
 
-/// dlogits (+)= dloss / count (softmax - one-hot label): the loss is the sum of losses over `count`, dloss one number.
+/// dlogits (+)= dloss / count (softmax - one-hot label): the loss is the sum of losses over *count, dloss one number.
 template <class T>
 void cross_entropy_backward(Cpu device, std::int64_t rows, std::int64_t classes, const T* log_probabilities,
-                            const std::int32_t* labels, const T* dloss, std::int64_t count, T* dlogits,
+                            const std::int32_t* labels, const T* dloss, const std::int32_t* count, T* dlogits,
                             Accumulate accumulate);
 
 #if KAGAMI_HAS_CUDA
@@ -44,7 +44,7 @@ void cross_entropy_forward(Cuda device, std::int64_t rows, std::int64_t classes,
                            const std::int32_t* labels, Wide<T>* log_probabilities, Wide<T>* losses);
 template <class T>
 void cross_entropy_backward(Cuda device, std::int64_t rows, std::int64_t classes, const Wide<T>* log_probabilities,
-                            const std::int32_t* labels, const Wide<T>* dloss, std::int64_t count, T* dlogits,
+                            const std::int32_t* labels, const Wide<T>* dloss, const std::int32_t* count, T* dlogits,
                             Accumulate accumulate);
 #endif
 

@@ -138,6 +138,12 @@ Tensor random_tensor(const Shape& shape, DType dtype, unsigned seed, double low,
   return Tensor::from(values, shape, Device::cpu()).to(dtype);
 }
 
+std::vector<Device> every_device() {
+  std::vector<Device> devices{Device::cpu()};
+  if (Device::cuda_count() > 0) devices.push_back(Device::cuda(0));
+  return devices;
+}
+
 double relative_error(const Tensor& a, const Tensor& b) {
   if (a.shape() != b.shape()) return std::numeric_limits<double>::infinity();
   const std::vector<double> x = a.to_host<double>(), y = b.to_host<double>();

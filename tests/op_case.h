@@ -32,6 +32,9 @@ double relative_error(const Tensor& a, const Tensor& b);
 /// Empty when backward() agrees with central differences, else one line saying where it does not.
 std::string gradient_mismatch(const OpCase& c);
 
+/// The CPU, and the first CUDA device where there is one.
+std::vector<Device> every_device();
+
 /// All checks of a case, as GoogleTest failures.
 void check_op(const OpCase& c);
 

@@ -5,7 +5,7 @@
 
 namespace kagami {
 
-Tensor dropout(const Tensor& x, double probability, bool training, const Philox& random) {
+Tensor dropout(const Tensor& x, double probability, bool training, const Philox& random, const StepScalars* step) {
   check(bool(x), "dropout: the input is empty");
   check(probability >= 0 && probability < 1, "dropout: the probability is ", probability,
         "; it must be at least 0 and below 1");
@@ -13,10 +13,10 @@ Tensor dropout(const Tensor& x, double probability, bool training, const Philox&
         ") has more elements than a stream of random numbers");
   if (!training || probability == 0) return x;
   const Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());
-  const auto apply = [probability, random](const Tensor& from, const Tensor& to, Accumulate accumulate) {
+  const auto apply = [probability, random, step](const Tensor& from, const Tensor& to, Accumulate accumulate) {
     dispatch("dropout", from, [&](auto device, auto zero) {
       using T = decltype(zero);
-      dropout(device, random, probability, from.numel(), from.data<T>(), to.data<T>(), accumulate);
+      dropout(device, random, probability, from.numel(), from.data<T>(), to.data<T>(), accumulate, step);
     });
   };
   apply(x, y, Accumulate::no);

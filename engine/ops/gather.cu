@@ -1,4 +1,5 @@
 #include "engine/dispatch.h"
+#include "engine/indices.h"
 #include "engine/ops.h"
 #include "engine/reduce.h"
 #include "kernels/copy.h"
@@ -6,22 +7,21 @@
 namespace kagami {
 namespace {
 
-void check_indices(const Tensor& x, const Tensor& indices, int axis) {
+/// The indices, none of which reaches beyond x.
+Tensor indices_within(const Tensor& x, const Tensor& indices, int axis) {
   check(x && indices, "gather: an input is empty (x: ", describe(x), ", indices: ", describe(indices), ")");
   check(indices.dtype() == DType::i32 && indices.rank() == 1, "gather: indices are one row of i32, not ",
         describe(indices));
   check(indices.device() == x.device(), "gather: x and indices are on different devices");
-  const std::vector<std::int32_t> index = indices.to_host<std::int32_t>();
-  const std::int64_t extent = x.shape(axis);
-  for (std::size_t i = 0; i < index.size(); ++i)
-    check(index[i] >= 0 && index[i] < extent, "gather: indices[", i, "] = ", index[i], " is outside axis ", axis,
-          " of x (", describe(x), ")");
+  return checked_indices(indices, {.extent = x.shape(axis)}, "gather: indices",
+                         text(" is outside axis ", axis, " of x (", describe(x), ")"))
+      .indices;
 }
 
 }  // namespace
 
-Tensor gather(const Tensor& x, const Tensor& indices, int axis) {
-  check_indices(x, indices, axis);
+Tensor gather(const Tensor& x, const Tensor& indices_given, int axis) {
+  const Tensor indices = indices_within(x, indices_given, axis);
   const ReduceShape seen = reduce_shape(x.shape(), axis);
   const std::int64_t count = indices.numel();
   Shape shape = x.shape();
@@ -34,7 +34,7 @@ Tensor gather(const Tensor& x, const Tensor& indices, int axis) {
                   y.data<T>());
     });
   });
-  return record("gather", {x}, y, [seen, count, indices = indices.detach()](const Tensor& dy, Gradients& d) {
+  return record("gather", {x}, y, [seen, count, indices](const Tensor& dy, Gradients& d) {
     if (!d.wants(0)) return;
     const Gradients::Target dx = d.target(0);
     if (dx.accumulate == Accumulate::no) dx.tensor.fill(0);

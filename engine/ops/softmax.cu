@@ -2,6 +2,7 @@
 #include "kernels/softmax.h"
 
 #include "engine/dispatch.h"
+#include "engine/indices.h"
 #include "engine/ops.h"
 #include "engine/reduce.h"
 
@@ -30,30 +31,19 @@ Tensor softmax_over(const char* op, bool logarithm, const Tensor& x, int axis) {
 constexpr std::int32_t ignored = -1;
 
 /// Labels with ignored ones as -1, and how many are left.
-struct CheckedLabels {
-  Tensor labels;
-  std::int64_t count = 0;
-};
-
-CheckedLabels checked_labels(const Tensor& logits, const Tensor& labels, std::optional<std::int32_t> ignore) {
+CheckedIndices checked_labels(const Tensor& logits, const Tensor& labels, std::optional<std::int32_t> ignore) {
   check(logits && labels && logits.rank() == 2 && labels.dtype() == DType::i32 &&
             labels.shape() == Shape{logits.shape(0)},
         "cross_entropy: needs logits [rows, classes] and a label i32 [rows] for each; logits: ", describe(logits),
         ", labels: ", describe(labels));
-  CheckedLabels result{};
-  std::vector<std::int32_t> label = labels.to_host<std::int32_t>();
-  for (std::size_t r = 0; r < label.size(); ++r) {
-    if (label[r] == ignore) {
-      label[r] = ignored;
-      continue;
-    }
-    check(label[r] >= 0 && label[r] < logits.shape(1), "cross_entropy: labels[", r, "] = ", label[r],
-          " is none of the ", logits.shape(1), " classes (logits: ", describe(logits), ")");
-    ++result.count;
-  }
-  result.labels = Tensor::from(label, labels.shape(), labels.device());
-  check(result.count > 0, "cross_entropy: no row has a label (logits: ", describe(logits), ")");
-  return result;
+  const Tensor here = labels.device() == logits.device() ? labels : labels.to(logits.device());
+  CheckedIndices kept =
+      checked_indices(here, {logits.shape(1), ignore.has_value(), ignore.value_or(0), ignored}, "cross_entropy: labels",
+                      text(" is none of the ", logits.shape(1), " classes (logits: ", describe(logits), ")"));
+  // On CUDA the loss of no row is NaN: to say it here would mean to wait for the device.
+  check(!logits.device().is_cpu() || kept.valid.item() > 0,
+        "cross_entropy: no row has a label (logits: ", describe(logits), ")");
+  return kept;
 }
 
 }  // namespace
@@ -62,13 +52,13 @@ Tensor softmax(const Tensor& x, int axis) { return softmax_over("softmax", false
 Tensor log_softmax(const Tensor& x, int axis) { return softmax_over("log_softmax", true, x, axis); }
 
 Tensor cross_entropy(const Tensor& logits, const Tensor& labels, std::optional<std::int32_t> ignore) {
-  const CheckedLabels kept = checked_labels(logits, labels, ignore);
+  const CheckedIndices kept = checked_labels(logits, labels, ignore);
   const std::int64_t rows = logits.shape(0), classes = logits.shape(1);
   const Tensor log_probabilities = Tensor::empty(logits.shape(), logits.dtype(), logits.device());
   const Tensor losses = Tensor::empty({rows}, logits.dtype(), logits.device());
   dispatch("cross_entropy", logits, [&](auto device, auto zero) {
     using T = decltype(zero);
-    cross_entropy_forward(device, rows, classes, logits.data<T>(), kept.labels.data<std::int32_t>(),
+    cross_entropy_forward(device, rows, classes, logits.data<T>(), kept.indices.data<std::int32_t>(),
                           log_probabilities.data<T>(), losses.data<T>());
   });
   const auto backward = [=](const Tensor& dy, Gradients& d) {
@@ -76,11 +66,11 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& labels, std::optional<s
     const Gradients::Target dx = d.target(0);
     dispatch("cross_entropy", dy, [&](auto device, auto zero) {
       using T = decltype(zero);
-      cross_entropy_backward(device, rows, classes, log_probabilities.data<T>(), kept.labels.data<std::int32_t>(),
-                             dy.data<T>(), kept.count, dx.tensor.data<T>(), dx.accumulate);
+      cross_entropy_backward(device, rows, classes, log_probabilities.data<T>(), kept.indices.data<std::int32_t>(),
+                             dy.data<T>(), kept.valid.data<std::int32_t>(), dx.tensor.data<T>(), dx.accumulate);
     });
   };
-  const Tensor loss = scale(sum(losses), 1 / static_cast<double>(kept.count));
+  const Tensor loss = div(sum(losses), kept.valid.to(losses.dtype()));
   return record("cross_entropy", {logits}, loss, backward);
 }
 

@@ -166,8 +166,7 @@ void augment(Cpu device, const AugmentPolicy& policy, const AugmentDraw& draw, c
              std::int64_t count, float* out) {
   each_view(device, policy, count, [&](ViewMaker& maker, std::int64_t i) {
     const SourceImage& image = images[i];
-    const Philox random(draw.seed, Purpose::augmentation, draw.view, image.sample, draw.epoch);
-    maker.view(policy, sample_augmentation(policy, random, image.height, image.width), image,
+    maker.view(policy, sample_augmentation(policy, draw.stream(image.sample), image.height, image.width), image,
                out + i * view_floats(policy.size));
   });
 }

@@ -7,10 +7,11 @@
 namespace kagami {
 
 template <class T>
-void dropout(Cpu, const Philox& random, double probability, std::int64_t count, const T* from, T* to,
-             Accumulate accumulate) {
+void dropout(Cpu, const Philox& stream, double probability, std::int64_t count, const T* from, T* to,
+             Accumulate accumulate, const StepScalars* step) {
   constexpr std::int64_t grain = 1 << 14;
   static_assert(grain % 4 == 0, "a piece begins with a block");
+  const Philox random = of_step(stream, step);
   const std::uint32_t threshold = dropout_threshold(probability);
   const T factor = static_cast<T>(1 / (1 - probability));
   cpu::parallel_for(count, grain, [&](std::int64_t first, std::int64_t last) {
@@ -25,7 +26,7 @@ void dropout(Cpu, const Philox& random, double probability, std::int64_t count, 
   });
 }
 
-template void dropout(Cpu, const Philox&, double, std::int64_t, const float*, float*, Accumulate);
-template void dropout(Cpu, const Philox&, double, std::int64_t, const double*, double*, Accumulate);
+template void dropout(Cpu, const Philox&, double, std::int64_t, const float*, float*, Accumulate, const StepScalars*);
+template void dropout(Cpu, const Philox&, double, std::int64_t, const double*, double*, Accumulate, const StepScalars*);
 
 }  // namespace kagami

@@ -81,9 +81,9 @@ void cross_entropy_forward(Cpu device, std::int64_t rows, std::int64_t classes, 
 
 template <class T>
 void cross_entropy_backward(Cpu, std::int64_t rows, std::int64_t classes, const T* log_probabilities,
-                            const std::int32_t* labels, const T* dloss, std::int64_t count, T* dlogits,
+                            const std::int32_t* labels, const T* dloss, const std::int32_t* count, T* dlogits,
                             Accumulate accumulate) {
-  const T scale = *dloss / static_cast<T>(count);
+  const T scale = *dloss / static_cast<T>(*count);
   cpu::parallel_for(rows, 1 + grain / (classes + 1), [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t r = first; r < last; ++r)
       for (std::int64_t c = 0; c < classes; ++c) {
@@ -98,12 +98,12 @@ template void softmax_forward(Cpu, const SoftmaxShape&, bool, const float*, floa
 template void softmax_backward(Cpu, const SoftmaxShape&, bool, const float*, const float*, float*, Accumulate);
 template void cross_entropy_forward(Cpu, std::int64_t, std::int64_t, const float*, const std::int32_t*, float*, float*);
 template void cross_entropy_backward(Cpu, std::int64_t, std::int64_t, const float*, const std::int32_t*, const float*,
-                                     std::int64_t, float*, Accumulate);
+                                     const std::int32_t*, float*, Accumulate);
 template void softmax_forward(Cpu, const SoftmaxShape&, bool, const double*, double*);
 template void softmax_backward(Cpu, const SoftmaxShape&, bool, const double*, const double*, double*, Accumulate);
 template void cross_entropy_forward(Cpu, std::int64_t, std::int64_t, const double*, const std::int32_t*, double*,
                                     double*);
 template void cross_entropy_backward(Cpu, std::int64_t, std::int64_t, const double*, const std::int32_t*, const double*,
-                                     std::int64_t, double*, Accumulate);
+                                     const std::int32_t*, double*, Accumulate);
 
 }  // namespace kagami

@@ -48,8 +48,7 @@ struct DrawnPlans {
   AugmentPolicy policy;
   AugmentDraw draw;
   __device__ Plan operator()(std::int64_t, const SourceImage& image) const {
-    const Philox random(draw.seed, Purpose::augmentation, draw.view, image.sample, draw.epoch);
-    const AugmentParameters p = sample_augmentation(policy, random, image.height, image.width);
+    const AugmentParameters p = sample_augmentation(policy, draw.stream(image.sample), image.height, image.width);
     return {resize::whole_view(p.crop, policy.size), p.flip, augment_steps(policy, p)};
   }
 };

@@ -87,9 +87,9 @@ __global__ void cross_entropy_kernel(std::int64_t rows, std::int64_t classes, co
 
 template <class T>
 __global__ void cross_entropy_backward_kernel(std::int64_t total, std::int64_t classes, const float* log_probabilities,
-                                              const std::int32_t* labels, const float* dloss, std::int64_t count,
+                                              const std::int32_t* labels, const float* dloss, const std::int32_t* count,
                                               T* dlogits, Accumulate accumulate) {
-  const float scale = *dloss / static_cast<float>(count);
+  const float scale = *dloss / static_cast<float>(*count);
   for (std::int64_t i = cuda::first_element(); i < total; i += cuda::element_step()) {
     const cuda::Place at = place_of(i, classes);
     const std::int32_t label = labels[at.row];
@@ -130,7 +130,7 @@ void cross_entropy_forward(Cuda device, std::int64_t rows, std::int64_t classes,
 
 template <class T>
 void cross_entropy_backward(Cuda device, std::int64_t rows, std::int64_t classes, const Wide<T>* log_probabilities,
-                            const std::int32_t* labels, const Wide<T>* dloss, std::int64_t count, T* dlogits,
+                            const std::int32_t* labels, const Wide<T>* dloss, const std::int32_t* count, T* dlogits,
                             Accumulate accumulate) {
   cuda::launch_elements<cross_entropy_backward_kernel<T>>(device, rows * classes, rows * classes, classes,
                                                           log_probabilities, labels, dloss, count, dlogits, accumulate);
@@ -141,11 +141,11 @@ template void softmax_backward(Cuda, const SoftmaxShape&, bool, const float*, co
 template void cross_entropy_forward(Cuda, std::int64_t, std::int64_t, const float*, const std::int32_t*, float*,
                                     float*);
 template void cross_entropy_backward(Cuda, std::int64_t, std::int64_t, const float*, const std::int32_t*, const float*,
-                                     std::int64_t, float*, Accumulate);
+                                     const std::int32_t*, float*, Accumulate);
 template void softmax_forward(Cuda, const SoftmaxShape&, bool, const bf16*, bf16*);
 template void softmax_backward(Cuda, const SoftmaxShape&, bool, const bf16*, const bf16*, bf16*, Accumulate);
 template void cross_entropy_forward(Cuda, std::int64_t, std::int64_t, const bf16*, const std::int32_t*, float*, float*);
 template void cross_entropy_backward(Cuda, std::int64_t, std::int64_t, const float*, const std::int32_t*, const float*,
-                                     std::int64_t, bf16*, Accumulate);
+                                     const std::int32_t*, bf16*, Accumulate);
 
 }  // namespace kagami

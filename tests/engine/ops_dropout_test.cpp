@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "engine/ops.h"
+#include "engine/step.h"
 #include "tests/op_case.h"
 
 namespace kagami {
@@ -31,6 +32,25 @@ TEST(OpsDropout, KeepsTheShareAndTheMean) {
     }
     const double deviation = std::sqrt(probability * (1 - probability) / count);
     EXPECT_NEAR(static_cast<double>(kept) / count, 1 - probability, 5 * deviation);
+  }
+}
+
+TEST(OpsDropout, TheStepCanBeReadInTheDevicesMemory) {
+  for (const Device& device : test::every_device()) {
+    StepState state(device);
+    const Tensor x = random_tensor({1001}, DType::f32, 1).to(device);
+    Tensor z = x.clone().requires_grad();
+    for (const std::uint32_t step : {0U, 5U}) {
+      StepScalars scalars;
+      scalars.step = step;
+      state.set(scalars);
+      const std::vector<float> expected = dropout(x, 0.5, true, stream(step)).to_host<float>();
+      const Tensor y = dropout(z, 0.5, true, stream(77), state.data());
+      EXPECT_EQ(y.to_host<float>(), expected) << device << ", step " << step;
+      z.set_grad({});
+      backward(y, x);
+      EXPECT_EQ(z.grad().to_host<float>(), expected) << device << ", step " << step;
+    }
   }
 }
 

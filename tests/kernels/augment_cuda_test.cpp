@@ -96,6 +96,20 @@ TEST(AugmentCuda, DrawsTheViewsOfTheCpu) {
   });
 }
 
+TEST(AugmentCuda, TheEpochCanBeReadInTheDevicesMemory) {
+  const Images images({{14, 20}, {9, 9}});
+  const AugmentPolicy policy = every_stage(7);
+  StepScalars scalars;
+  scalars.epoch = 3;
+  const OnDevice<StepScalars> step(std::vector<StepScalars>{scalars});
+  const auto views = [&](const AugmentDraw& draw) {
+    return on_cuda(images, 7, [&](auto device, const SourceImage* from, float* out) {
+      augment(device, policy, draw, from, images.count(), out);
+    });
+  };
+  EXPECT_EQ(views({7, 99, 1, step.data()}), views({7, 3, 1}));
+}
+
 TEST(AugmentCuda, EveryOperationAlone) {
   using P = AugmentParameters;
   const Images images({{12, 10}});

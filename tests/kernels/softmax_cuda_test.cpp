@@ -97,15 +97,17 @@ TYPED_TEST(SoftmaxCuda, CrossEntropy) {
 
     const std::vector<T> before = normal_values<T>(rows * classes, 3, 0.1F);
     const OnDevice<float> saved(kept), slope(std::vector<float>{0.7F});
+    constexpr std::int32_t valid = 10;
+    const OnDevice<std::int32_t> count(std::vector<std::int32_t>{valid});
     for (const Accumulate accumulate : {Accumulate::no, Accumulate::yes}) {
       std::vector<double> expected = widened(before);
       const double dloss = 0.7F;
       cross_entropy_backward(test_cpu(), rows, classes, static_cast<const double*>(log_probabilities.data()),
-                             labels.data(), &dloss, 10, expected.data(), accumulate);
+                             labels.data(), &dloss, &valid, expected.data(), accumulate);
       const auto [dlogits] = on_every_device([&](const Cuda& device) {
         const OnDevice<T> to(before);
         cross_entropy_backward(device, rows, classes, static_cast<const float*>(saved.data()), of_rows.data(),
-                               static_cast<const float*>(slope.data()), 10, to.data(), accumulate);
+                               static_cast<const float*>(slope.data()), count.data(), to.data(), accumulate);
         return std::tuple(to.host());
       });
       expect_close("dlogits", dlogits, expected, classes == 1 ? 1 : tolerance_of<T>);
