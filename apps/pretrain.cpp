@@ -24,9 +24,9 @@ namespace fs = std::filesystem;
 namespace {
 
 /// What a resumed run may change: where the images lie, what it is computed with, what it tells.
-constexpr const char* free_on_resume[] = {"data",        "threads",     "cpu",          "conv",
-                                          "device",      "log-every",   "knn-every",    "knn-bank",
-                                          "knn-queries", "probe-every", "probe-images", "checkpoint-every"};
+constexpr const char* free_on_resume[] = {
+    "data",      "threads",  "cpu",         "conv",        "device",       "precision",       "log-every",
+    "knn-every", "knn-bank", "knn-queries", "probe-every", "probe-images", "checkpoint-every"};
 
 struct Call {
   PretrainOptions run;
@@ -174,7 +174,9 @@ void refuse_changed_options(const Options& options, const Call& call) {
 }
 
 int train(const Call& call, const Dataset& data, const std::string& config, RunFolder& folder) {
-  Pretraining pretraining(call.run.config, data, call.run.device.device(), config);
+  const Device device = call.run.device.device();
+  const Precision precision = precision_named(call.run.precision, device);
+  Pretraining pretraining(call.run.config, data, device, config, precision);
   // Killed before its first checkpoint, a run begins again.
   const bool saved = fs::exists(checkpoint_path(folder.path())) || fs::exists(previous_checkpoint_path(folder.path()));
   if (call.resume && saved) pretraining.resume(folder.path(), call.previous_checkpoint);
@@ -183,6 +185,7 @@ int train(const Call& call, const Dataset& data, const std::string& config, RunF
   cut_log_back(folder.log(), call.resume && saved ? start : -1);
   Reporter reporter(folder.log(), call.out);
   if (call.resume && saved) reporter.resumed_at(start);
+  if (!device.is_cpu()) reporter.say(text("Computes on ", device, " in ", precision));
   if (call.resume) reporter.say(text("Goes on after step ", start, " of ", pretraining.progress().steps));
   const std::atomic<bool>& stop = watch_for_interruption();
   PretrainOutcome outcome;

@@ -56,6 +56,11 @@ void PretrainOptions::declare(Options& options) {
   declare_monitoring(options);
   compute.declare(options);
   device.declare(options);
+  options
+      .add("precision", precision, "NAME",
+           "of activations and products: bf16 (parameters, statistics and losses stay fp32), tf32 (products only), "
+           "fp32 (exact); auto: bf16 on a GPU, fp32 on the CPU")
+      .one_of({"auto", "bf16", "tf32", "fp32"});
 }
 
 void PretrainOptions::declare_network(Options& options) {

@@ -1,5 +1,6 @@
 #include "engine/broadcast.h"
 
+#include "engine/ops.h"
 #include "engine/reduce.h"
 
 namespace kagami {
@@ -87,7 +88,7 @@ Tensor sum_to_shape(const Tensor& x, const Shape& shape) {
     }
     y = detail::reduce(Sum{}, y, run, result);
   }
-  return y.view(shape);
+  return cast(y.view(shape), wide_of(x.dtype()));
 }
 
 }  // namespace kagami

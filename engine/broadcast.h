@@ -24,7 +24,8 @@ struct BroadcastWalk {
 };
 BroadcastWalk broadcast_walk(const Shape& out, std::span<const Tensor> inputs);
 
-/// Sums `x` over the axes along which `shape` was stretched to x's shape: the gradient of broadcasting. Sums in double.
+/// Sums `x` over the axes along which `shape` was stretched to x's shape: the gradient of broadcasting. Sums in double;
+/// of bf16 the result is f32.
 Tensor sum_to_shape(const Tensor& x, const Shape& shape);
 
 }  // namespace kagami

@@ -18,6 +18,7 @@
 #include "engine/broadcast.h"
 #include "engine/dispatch.h"
 #include "engine/elementwise_cuda.h"
+#include "engine/ops.h"
 #include "kernels/cpu/parallel.h"
 
 namespace kagami {
@@ -138,7 +139,7 @@ Tensor elementwise(const Op& op, const std::array<Tensor, N>& inputs) {
       }
       elementwise_backward(device, op, *walk, x, dy.data<T>(), dx, accumulate);
       for (std::size_t k = 0; k < N; ++k)
-        if (apart[k]) d.add(static_cast<int>(k), sum_to_shape(apart[k], saved[k].shape()));
+        if (apart[k]) d.add(static_cast<int>(k), cast(sum_to_shape(apart[k], saved[k].shape()), dy.dtype()));
     });
   });
 }

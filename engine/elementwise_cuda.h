@@ -72,8 +72,7 @@ __global__ void elementwise_backward_kernel(Op op, DeviceWalk<N> walk, Vec<const
     const Vec<W, N> d = elementwise_slopes<Op, T, N>(op, x, walk.offsets(i), std::make_index_sequence<N>{});
     for (int k = 0; k < N; ++k) {
       if (!dx[k]) continue;
-      const W g = W(dy[i]) * d[k];
-      dx[k][i] = T(accumulate[k] == Accumulate::yes ? W(dx[k][i]) + g : g);
+      cuda::put(dx[k][i], W(dy[i]) * d[k], accumulate[k]);
     }
   }
 }

@@ -1,5 +1,7 @@
 #pragma once
 // Every op of the engine: values here, gradients in engine/ops/<op>.cu. Shapes broadcast where two tensors meet.
+// Values and gradients have the type of x. Beside bf16 values parameters, statistics and losses are f32; bf16 is
+// CUDA's.
 #include <optional>
 
 #include "engine/autograd.h"
@@ -19,6 +21,10 @@ Tensor div(const Tensor& a, const Tensor& b);
 Tensor scale(const Tensor& x, double factor);
 Tensor add_scalar(const Tensor& x, double term);
 Tensor neg(const Tensor& x);
+
+// Types: f32, f64 and bf16.
+Tensor cast(const Tensor& x, DType dtype);  ///< x itself where it is of that type
+Tensor widen(const Tensor& x);              ///< bf16 as f32, anything else as it is
 
 // Elementary functions.
 Tensor exp(const Tensor& x);
@@ -40,7 +46,7 @@ Tensor clamp(const Tensor& x, double low, double high);
 Tensor where(const Tensor& mask, const Tensor& a, const Tensor& b);
 
 // Reductions, over everything (to a scalar) or over one axis (negative: from the end; dropped, or kept as 1). Sums are
-// taken in double.
+// taken in double; results of bf16 values are f32.
 Tensor sum(const Tensor& x);
 Tensor sum(const Tensor& x, int axis, bool keep_dims = false);
 Tensor mean(const Tensor& x);
@@ -55,7 +61,7 @@ enum class Variance { biased, unbiased };  ///< squared deviations over n, or ov
 Tensor var(const Tensor& x, Variance kind);
 Tensor var(const Tensor& x, int axis, Variance kind, bool keep_dims = false);
 
-// Moving values: of any type, differentiable where it is f32 or f64.
+// Moving values: of any type, differentiable where it is f32, f64 or bf16.
 Tensor concat(const std::vector<Tensor>& parts, int axis);
 /// Pieces of the given sizes, which add up to the axis.
 std::vector<Tensor> split(const Tensor& x, const std::vector<std::int64_t>& sizes, int axis);
@@ -67,7 +73,8 @@ Tensor transpose(const Tensor& x, int a, int b);  ///< two axes exchanged
 /// x[..., indices[j], ...] along an axis; `indices` [n] i32, repeats allowed.
 Tensor gather(const Tensor& x, const Tensor& indices, int axis);
 
-// Products of matrices.
+// Products of matrices. Beside a Weight, x and the weight are read as the narrower of their types: bf16 where the
+// weight has copies in bf16, or x is bf16.
 /// op(a) op(b) over the last two axes, op being the transpose where asked for. Leading axes are equal, or one operand
 /// is a single matrix that all of the batch share.
 Tensor matmul(const Tensor& a, const Tensor& b, bool transpose_a = false, bool transpose_b = false);

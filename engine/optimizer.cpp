@@ -31,27 +31,32 @@ std::vector<UpdateRange> update_ranges(const Params& params, const Ranges& how) 
   return ranges;
 }
 
+bf16* copies_of(const Params& params) { return params.copies() ? params.copies().data<bf16>() : nullptr; }
+
 struct UpdatePlan {
   std::vector<UpdateRange> ranges;
   const StepScalars* scalars = nullptr;
+  bf16* copy = nullptr;  // of the parameters, or null
   int count() const { return static_cast<int>(ranges.size()); }
 };
 
 template <class Device, class T>
 void update(Device device, const UpdatePlan& plan, const SgdSettings& settings, T* p, const T* g,
             const std::vector<NamedTensor>& state) {
-  sgd_update(device, plan.ranges.data(), plan.count(), plan.scalars, settings, p, g, state[0].tensor.data<T>());
+  sgd_update(device, plan.ranges.data(), plan.count(), plan.scalars, settings, p, g, state[0].tensor.data<T>(),
+             plan.copy);
 }
 template <class Device, class T>
 void update(Device device, const UpdatePlan& plan, const LarsSettings& settings, T* p, const T* g,
             const std::vector<NamedTensor>& state) {
-  lars_update(device, plan.ranges.data(), plan.count(), plan.scalars, settings, p, g, state[0].tensor.data<T>());
+  lars_update(device, plan.ranges.data(), plan.count(), plan.scalars, settings, p, g, state[0].tensor.data<T>(),
+              plan.copy);
 }
 template <class Device, class T>
 void update(Device device, const UpdatePlan& plan, const AdamWSettings& settings, T* p, const T* g,
             const std::vector<NamedTensor>& state) {
   adamw_update(device, plan.ranges.data(), plan.count(), plan.scalars, settings, p, g, state[0].tensor.data<T>(),
-               state[1].tensor.data<T>());
+               state[1].tensor.data<T>(), plan.copy);
 }
 
 template <class Settings>
@@ -71,11 +76,12 @@ class FlatOptimizer final : public Optimizer {
 
   void step(const StepState& state) override {
     plan_.scalars = state.data();
-    dispatch("optimizer", params_.values(), [&](auto device, auto zero) {
+    plan_.copy = copies_of(params_);
+    dispatch_full("optimizer", params_.values(), [&](auto device, auto zero) {
       using T = decltype(zero);
       update(device, plan_, settings_, params_.values().data<T>(), params_.gradients().data<T>(), state_);
     });
-    params_.refresh();
+    params_.mark_updated();
   }
 
   std::vector<NamedTensor> state() const override { return state_; }
@@ -113,11 +119,11 @@ void set_learning_rates(StepScalars& scalars, const Params& params, double lr, d
 
 void update_ema(const Params& target, const Params& source, const StepState& state) {
   const std::int64_t count = shared_prefix(target, source);
-  dispatch("update_ema", target.values(), [&](auto device, auto zero) {
+  dispatch_full("update_ema", target.values(), [&](auto device, auto zero) {
     using T = decltype(zero);
-    ema_update(device, count, state.data(), target.values().data<T>(), source.values().data<T>());
+    ema_update(device, count, state.data(), target.values().data<T>(), source.values().data<T>(), copies_of(target));
   });
-  target.refresh();
+  target.mark_updated();
 }
 
 }  // namespace kagami

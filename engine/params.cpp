@@ -4,6 +4,7 @@
 #include <map>
 
 #include "engine/dispatch.h"
+#include "engine/in_place.h"
 
 namespace kagami {
 namespace {
@@ -38,6 +39,13 @@ Tensor last_axis_second(const Tensor& x) {
 
 /// [a,d,b,c] to [a,b,c,d]: the way back. Moving the last axis to the second place twice moves the second one last.
 Tensor second_axis_last(const Tensor& x) { return last_axis_second(last_axis_second(x)); }
+
+void check_precision(const Precision& precision, const Device& device) {
+  check(precision.compute == precision.master || (precision.compute == DType::bf16 && precision.master == DType::f32),
+        "params: f32 parameters may have bf16 copies, not ", precision.master, " ones ", precision.compute, " copies");
+  check(!device.is_cpu() || precision.exact(), "params: ", precision,
+        " needs a CUDA device; the CPU computes in fp32 and fp64");
+}
 
 bool is_kernel(const Segment& segment) { return segment.shape.rank() == 4; }
 
@@ -108,14 +116,18 @@ Tensor& Params::buffer(const std::string& name, const Shape& shape, const Init& 
   return buffer_handles_.emplace_back();
 }
 
-void Params::allocate(Device device, DType dtype, std::uint64_t seed) {
+void Params::allocate(Device device, const Precision& precision, std::uint64_t seed) {
   check(!allocated(), "params: allocate() called twice");
+  const DType dtype = precision.master;
   check(dtype == DType::f32 || dtype == DType::f64, "params: parameters are f32 or f64, not ", dtype);
+  check_precision(precision, device);
   const bool trained = std::any_of(segments_.begin(), segments_.end(), [&](const Segment& s) {
     return groups_[static_cast<std::size_t>(s.group)].trained;
   });
   values_ = Tensor::zeros({next_offset(segments_)}, dtype, device, MemoryUse::parameters);
   buffers_ = Tensor::zeros({next_offset(buffer_segments_)}, dtype, device, MemoryUse::parameters);
+  if (precision.compute != dtype)
+    copies_ = Tensor::zeros(values_.shape(), precision.compute, device, MemoryUse::parameters);
   if (trained) gradients_ = Tensor::zeros(values_.shape(), dtype, device, MemoryUse::parameters);
   for (std::size_t i = 0; i < segments_.size(); ++i) {
     const Segment& s = segments_[i];
@@ -126,7 +138,10 @@ void Params::allocate(Device device, DType dtype, std::uint64_t seed) {
       values.set_grad(view_of(gradients_, s));
     }
     handles_[i] = Weight(values);
+    handles_[i].tf32 = precision.tf32;
+    if (copies_) handles_[i].compute = view_of(copies_, s);
   }
+  refresh();
   for (std::size_t i = 0; i < buffer_segments_.size(); ++i) {
     buffer_handles_[i] = view_of(buffers_, buffer_segments_[i]);
     initialize(buffer_handles_[i], buffer_segments_[i].init, seed, buffer_segments_[i].name);
@@ -149,6 +164,17 @@ const Tensor& Params::find(std::string_view name) const {
 
 void Params::zero_grad() const {
   if (gradients_) gradients_.fill(0);
+}
+
+void Params::refresh() const {
+  if (!copies_) return;
+  convert_values(values_, copies_);
+  copies_.mark_copy_of(values_);
+}
+
+void Params::mark_updated() const {
+  values_.mark_written();
+  if (copies_) copies_.mark_copy_of(values_);
 }
 
 std::vector<NamedTensor> Params::state_dict() const {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/init.h"
+#include "engine/precision.h"
 #include "engine/weight.h"
 
 namespace kagami {
@@ -74,11 +75,12 @@ class Params {
   /// Not a parameter, but part of the state: running statistics, a queue.
   Tensor& buffer(const std::string& name, const Shape& shape, const Init& init);
 
-  /// Lays out the flat buffers and initialises them. dtype: f32 or f64.
-  void allocate(Device device, DType dtype, std::uint64_t seed);
+  /// Lays out the flat buffers and initialises them. Master values are f32 or f64; compute copies may be bf16 on CUDA.
+  void allocate(Device device, const Precision& precision, std::uint64_t seed);
   bool allocated() const { return static_cast<bool>(values_); }
 
   const Tensor& values() const { return values_; }        ///< every parameter, flat; gaps between segments are zero
+  const Tensor& copies() const { return copies_; }        ///< values() as products read them; empty where it is they
   const Tensor& gradients() const { return gradients_; }  ///< the same layout; empty where nothing is trained
   const Tensor& buffers() const { return buffers_; }
   const std::vector<Segment>& segments() const { return segments_; }
@@ -87,8 +89,11 @@ class Params {
   const Tensor& find(std::string_view name) const;  ///< a parameter or buffer; throws where there is none
 
   void zero_grad() const;
-  /// Brings the compute copies up to date after a host write; nothing to do where compute is the master.
-  void refresh() const {}
+  /// Brings the compute copies up to date after a host write; nothing to do where compute is the master. A product with
+  /// a copy that is out of date throws.
+  void refresh() const;
+  /// Says that a kernel wrote values() and copies() alike.
+  void mark_updated() const;
 
   /// Copies on the CPU of all parameters and buffers, torchvision's layouts, in order of declaration.
   std::vector<NamedTensor> state_dict() const;
@@ -102,7 +107,7 @@ class Params {
   std::vector<Segment> segments_, buffer_segments_;
   std::deque<Weight> handles_;  // one per segment
   std::deque<Tensor> buffer_handles_;
-  Tensor values_, gradients_, buffers_;
+  Tensor values_, copies_, gradients_, buffers_;
 };
 
 /// The number of leading elements of `whole` that `part` mirrors: all of part's segments must open whole's, with the

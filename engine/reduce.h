@@ -1,7 +1,7 @@
 #pragma once
 // Reductions with their formula written once. A reduction is a struct with a name, a state that values are added to and
 // that merges with the state of later values, and the derivative of its result; reduce() gives it axes, both element
-// types, threads, autograd and accumulation. States are kept in double.
+// types, threads, autograd and accumulation. States are kept in double; results of bf16 values are f32.
 //
 //   struct Mean {
 //     static constexpr const char* name = "mean";
@@ -124,18 +124,18 @@ void reduce_backward(Cpu, const Op& op, const ReduceShape& shape, const typename
 template <class Op>
 Tensor reduce(const Op& op, const Tensor& x, const ReduceShape& shape, const Shape& result) {
   using State = typename Op::State;
-  Tensor y = Tensor::empty(result, x.dtype(), x.device());
+  Tensor y = Tensor::empty(result, wide_of(x.dtype()), x.device());
   const Tensor states = Tensor::empty({y.numel() * static_cast<std::int64_t>(sizeof(State))}, DType::u8, x.device());
   dispatch(Op::name, x, [&](auto device, auto zero) {
     using T = decltype(zero);
-    reduce_forward(device, op, shape, x.data<T>(), static_cast<State*>(states.raw()), y.data<T>());
+    reduce_forward(device, op, shape, x.data<T>(), static_cast<State*>(states.raw()), y.data<Wide<T>>());
   });
   return record(Op::name, {x}, y, [op, shape, states, x = x.detach()](const Tensor& dy, Gradients& d) {
     if (!d.wants(0)) return;
     const Gradients::Target dx = d.target(0);
-    dispatch(Op::name, dy, [&](auto device, auto zero) {
+    dispatch(Op::name, x, [&](auto device, auto zero) {
       using T = decltype(zero);
-      reduce_backward(device, op, shape, static_cast<const State*>(states.raw()), x.data<T>(), dy.data<T>(),
+      reduce_backward(device, op, shape, static_cast<const State*>(states.raw()), x.data<T>(), dy.data<Wide<T>>(),
                       dx.tensor.data<T>(), dx.accumulate);
     });
   });

@@ -61,35 +61,34 @@ __global__ void reduce_column_kernel(Op op, ReduceShape shape, std::int64_t chun
 /// Merges the chunks of a reduction in order: its final state and its result.
 template <class Op, class T>
 __global__ void reduce_finish_kernel(Op op, ReduceShape shape, std::int64_t chunks, const typename Op::State* parts,
-                                     typename Op::State* states, T* y) {
+                                     typename Op::State* states, Wide<T>* y) {
   const std::int64_t count = shape.outer * shape.inner;
   for (std::int64_t at = first_element(); at < count; at += element_step()) {
     const std::int64_t o = at / shape.inner, i = at % shape.inner;
     typename Op::State state{};
     for (std::int64_t c = 0; c < chunks; ++c) op.merge(state, parts[(o * chunks + c) * shape.inner + i]);
     states[at] = state;
-    y[at] = T(static_cast<Wide<T>>(op.finish(state, static_cast<double>(shape.count))));
+    y[at] = static_cast<Wide<T>>(op.finish(state, static_cast<double>(shape.count)));
   }
 }
 
 template <class Op, class T>
 __global__ void reduce_backward_kernel(Op op, ReduceShape shape, const typename Op::State* states, const T* x,
-                                       const T* dy, T* dx, Accumulate accumulate) {
+                                       const Wide<T>* dy, T* dx, Accumulate accumulate) {
   using W = Wide<T>;
   const std::int64_t count = shape.outer * shape.count * shape.inner;
   for (std::int64_t at = first_element(); at < count; at += element_step()) {
     const std::int64_t row = at / shape.inner, i = at % shape.inner;
     const std::int64_t o = row / shape.count, a = row % shape.count, to = o * shape.inner + i;
     const double slope = op.df(states[to], static_cast<double>(W(x[at])), a, static_cast<double>(shape.count));
-    const W g = W(dy[to]) * static_cast<W>(slope);
-    dx[at] = T(accumulate == Accumulate::yes ? W(dx[at]) + g : g);
+    cuda::put(dx[at], dy[to] * static_cast<W>(slope), accumulate);
   }
 }
 
 /// states[outer, inner] and y[outer, inner] of x[outer, count, inner].
 template <class Op, class T>
 void reduce_forward(const Cuda& device, const Op& op, const ReduceShape& shape, const T* x, typename Op::State* states,
-                    T* y) {
+                    Wide<T>* y) {
   using State = typename Op::State;
   const std::int64_t results = shape.outer * shape.inner, chunks = reduce_chunks(shape);
   if (results == 0) return;
@@ -109,7 +108,7 @@ void reduce_forward(const Cuda& device, const Op& op, const ReduceShape& shape, 
 /// dx[o, a, i] (+)= dy[o, i] * df(...).
 template <class Op, class T>
 void reduce_backward(const Cuda& device, const Op& op, const ReduceShape& shape, const typename Op::State* states,
-                     const T* x, const T* dy, T* dx, Accumulate accumulate) {
+                     const T* x, const Wide<T>* dy, T* dx, Accumulate accumulate) {
   launch_elements<reduce_backward_kernel<Op, T>>(device, shape.outer * shape.count * shape.inner, op, shape, states, x,
                                                  dy, dx, accumulate);
 }

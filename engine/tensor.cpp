@@ -176,6 +176,7 @@ template std::vector<std::uint8_t> Tensor::to_host() const;
 void Tensor::copy_from(const Tensor& other) const {
   check(shape() == other.shape() && dtype() == other.dtype(), "copy_from: ", describe(*this),
         " cannot take the values of ", describe(other));
+  mark_written();
   if (device() == other.device()) {
     device().copy_within(raw(), other.raw(), bytes());
   } else if (other.device().is_cpu()) {
@@ -193,7 +194,16 @@ void Tensor::copy_from_host(const void* values, std::size_t count, DType dtype) 
   device().copy_in(raw(), values, bytes());
 }
 
-void Tensor::fill(double value) const { fill_values(*this, value); }
+void Tensor::fill(double value) const {
+  mark_written();
+  fill_values(*this, value);
+}
+
+void Tensor::mark_written() const { ++impl_->storage->writes; }
+void Tensor::mark_copy_of(const Tensor& master) const { impl_->storage->copied_writes = master.impl_->storage->writes; }
+bool Tensor::is_copy_of(const Tensor& master) const {
+  return impl_->storage->copied_writes == master.impl_->storage->writes;
+}
 
 Tensor& Tensor::requires_grad(bool on) {
   check(impl_ != nullptr, "requires_grad: the tensor is empty");

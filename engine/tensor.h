@@ -32,6 +32,9 @@ inline constexpr DType dtype_of<std::uint8_t> = DType::u8;
 template <>
 inline constexpr DType dtype_of<bf16> = DType::bf16;
 
+/// What statistics, sums and parameters beside values of this type are kept in: f32 beside bf16, else the type itself.
+inline DType wide_of(DType dtype) { return dtype == DType::bf16 ? DType::f32 : dtype; }
+
 /// Up to six dimensions, outermost first. Rank 0 is a scalar.
 class Shape {
  public:
@@ -112,6 +115,12 @@ class Tensor {
   std::vector<T> to_host() const;
   void copy_from(const Tensor& other) const;  ///< same shape and type, any device; overwrites this memory
   void fill(double value) const;
+
+  // A rounded copy of parameters is used only while it is up to date. Memory counts its writes: those of copy_from()
+  // and fill() by itself, those of kernels and through data() where the writer says so.
+  void mark_written() const;
+  void mark_copy_of(const Tensor& master) const;  ///< this memory was just made from master's
+  bool is_copy_of(const Tensor& master) const;    ///< and master's was not written since
 
   /// Makes this a leaf whose gradient backward() accumulates.
   Tensor& requires_grad(bool on = true);

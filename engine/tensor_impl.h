@@ -14,6 +14,7 @@ struct Storage {
   Storage& operator=(const Storage&) = delete;
   Device device;
   void* data;
+  std::uint64_t writes = 0, copied_writes = 0;  // of this memory; of the memory it is a copy of, when it was made
 };
 
 struct TensorImpl {

@@ -1,10 +1,12 @@
 #pragma once
 // Optimizer updates over flat parameter memory: one pass that reads gradients and writes parameters and state. Learning
-// rates and momentum come from StepScalars in device memory. Sums run in an order that depends on sizes only.
+// rates and momentum come from StepScalars in device memory. Sums run in an order that depends on sizes only. `copy`,
+// unless null, is flat like p: parameters that are written are written there too, rounded.
 #include <cstdint>
 
 #include "kernels/launch.h"
 #include "kernels/step_scalars.h"
+#include "kernels/types.h"
 
 namespace kagami {
 
@@ -24,7 +26,7 @@ struct SgdSettings {
 /// g += decay p; v = momentum v + g; p -= lr v (Nesterov: p -= lr (g + momentum v)). p, g, v: flat.
 template <class T>
 void sgd_update(Cpu device, const UpdateRange* ranges, int range_count, const StepScalars* scalars,
-                const SgdSettings& settings, T* p, const T* g, T* v);
+                const SgdSettings& settings, T* p, const T* g, T* v, bf16* copy = nullptr);
 
 struct LarsSettings {
   double weight_decay = 0, trust = 1e-3;
@@ -37,7 +39,7 @@ struct LarsSettings {
 /// with separate norms there is no decay either.
 template <class T>
 void lars_update(Cpu device, const UpdateRange* ranges, int range_count, const StepScalars* scalars,
-                 const LarsSettings& settings, T* p, const T* g, T* v);
+                 const LarsSettings& settings, T* p, const T* g, T* v, bf16* copy = nullptr);
 
 struct AdamWSettings {
   double weight_decay = 0, beta2 = 0.999, epsilon = 1e-8;
@@ -47,25 +49,27 @@ struct AdamWSettings {
 /// moments.
 template <class T>
 void adamw_update(Cpu device, const UpdateRange* ranges, int range_count, const StepScalars* scalars,
-                  const AdamWSettings& settings, T* p, const T* g, T* m, T* v);
+                  const AdamWSettings& settings, T* p, const T* g, T* m, T* v, bf16* copy = nullptr);
 
 /// target = tau target + (1 - tau) source, with tau = scalars->ema_tau.
 template <class T>
-void ema_update(Cpu device, std::int64_t count, const StepScalars* scalars, T* target, const T* source);
+void ema_update(Cpu device, std::int64_t count, const StepScalars* scalars, T* target, const T* source,
+                bf16* copy = nullptr);
 
 #if KAGAMI_HAS_CUDA
 /// CUDA: float; the ranges are in the host's memory, everything else in the device's.
 template <class T>
 void sgd_update(Cuda device, const UpdateRange* ranges, int range_count, const StepScalars* scalars,
-                const SgdSettings& settings, T* p, const T* g, T* v);
+                const SgdSettings& settings, T* p, const T* g, T* v, bf16* copy = nullptr);
 template <class T>
 void lars_update(Cuda device, const UpdateRange* ranges, int range_count, const StepScalars* scalars,
-                 const LarsSettings& settings, T* p, const T* g, T* v);
+                 const LarsSettings& settings, T* p, const T* g, T* v, bf16* copy = nullptr);
 template <class T>
 void adamw_update(Cuda device, const UpdateRange* ranges, int range_count, const StepScalars* scalars,
-                  const AdamWSettings& settings, T* p, const T* g, T* m, T* v);
+                  const AdamWSettings& settings, T* p, const T* g, T* m, T* v, bf16* copy = nullptr);
 template <class T>
-void ema_update(Cuda device, std::int64_t count, const StepScalars* scalars, T* target, const T* source);
+void ema_update(Cuda device, std::int64_t count, const StepScalars* scalars, T* target, const T* source,
+                bf16* copy = nullptr);
 #endif
 
 }  // namespace kagami

@@ -43,7 +43,7 @@ class Method {
   virtual Tensor contrastive_accuracy() const { return {}; }
   /// What steps change beside params() (a target network, a queue), sharing memory: checkpoints read and write it.
   virtual std::vector<NamedTensor> state() const { return {}; }
-  virtual Tensor encode(const Tensor& images) const = 0;  ///< h = f(x), [N, features], eval mode, no graph
+  virtual Tensor encode(const Tensor& images) const = 0;  ///< h = f(x), [N, features] f32, eval mode, no graph
   virtual Tensor project(const Tensor& h) const = 0;      ///< g(h), eval mode, no graph
 };
 
@@ -51,7 +51,7 @@ struct MethodInfo {
   std::string name;
   std::string summary;                            ///< one line: what it is, which paper
   std::function<void(PretrainConfig&)> defaults;  ///< writes its recipe
-  std::function<std::unique_ptr<Method>(const PretrainConfig&, Device, DType)> make;
+  std::function<std::unique_ptr<Method>(const PretrainConfig&, Device, const Precision&)> make;
 };
 
 /// Throws InputError that suggests the nearest name when there is no such method.

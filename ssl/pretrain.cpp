@@ -55,13 +55,13 @@ std::int64_t number_of(const Checkpoint& checkpoint, const std::string& key, con
 }  // namespace
 
 struct Pretraining::Impl {
-  Impl(const PretrainConfig& c, const Dataset& d, Device where, std::string text_of_config)
+  Impl(const PretrainConfig& c, const Dataset& d, Device where, std::string text_of_config, const Precision& precision)
       : config(c),
         data(d),
         device(where),
         config_text(std::move(text_of_config)),
         feed(d.train, c, where),
-        method(method_info(c.method).make(c, where, DType::f32)),
+        method(method_info(c.method).make(c, where, precision)),
         optimizer(make_optimizer(c, method->params())),
         state(where) {
     progress.epochs = config.epochs;
@@ -266,9 +266,10 @@ void Pretraining::Impl::save(const std::filesystem::path& folder, PretrainObserv
   observer.on_checkpoint(checkpoint_path(folder), progress);
 }
 
-Pretraining::Pretraining(const PretrainConfig& config, const Dataset& data, Device device, std::string config_text) {
+Pretraining::Pretraining(const PretrainConfig& config, const Dataset& data, Device device, std::string config_text,
+                         const Precision& precision) {
   validate(config);
-  impl_ = std::make_unique<Impl>(config, data, device, std::move(config_text));
+  impl_ = std::make_unique<Impl>(config, data, device, std::move(config_text), precision);
 }
 
 Pretraining::~Pretraining() = default;

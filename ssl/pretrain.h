@@ -65,7 +65,8 @@ class Pretraining {
  public:
   /// Builds the network and its first state. `config_text` is stored in checkpoints, for whoever reads them. Throws
   /// InputError where config and data do not fit. Keeps a reference to `data`.
-  Pretraining(const PretrainConfig& config, const Dataset& data, Device device, std::string config_text = "");
+  Pretraining(const PretrainConfig& config, const Dataset& data, Device device, std::string config_text = "",
+              const Precision& precision = DType::f32);
   ~Pretraining();
 
   /// Goes on from `folder`'s checkpoint. A damaged one is refused with its name and reason; the message offers the

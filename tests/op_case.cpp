@@ -6,18 +6,22 @@
 #include <limits>
 #include <random>
 
+#include "engine/ops.h"
 #include "kernels/cpu/parallel.h"
 
 namespace kagami::test {
 namespace {
+
+bool holds(const std::vector<int>& list, std::size_t index) {
+  return std::find(list.begin(), list.end(), static_cast<int>(index)) != list.end();
+}
 
 std::vector<Tensor> make_inputs(const OpCase& c, DType dtype) {
   std::vector<Tensor> inputs;
   unsigned seed = 1;
   for (const Shape& shape : c.inputs) {
     Tensor t = random_tensor(shape, dtype, seed++, c.low, c.high);
-    const int index = static_cast<int>(inputs.size());
-    if (std::find(c.no_grad.begin(), c.no_grad.end(), index) == c.no_grad.end()) t.requires_grad();
+    if (!holds(c.no_grad, inputs.size())) t.requires_grad();
     inputs.push_back(t);
   }
   return inputs;
@@ -33,77 +37,59 @@ bool same_bits(const Tensor& a, const Tensor& b) {
   return a.shape() == b.shape() && std::memcmp(a.raw(), b.raw(), a.bytes()) == 0;
 }
 
-/// The output and the gradients of one run in f32.
-std::vector<Tensor> run_f32(const OpCase& c) {
-  std::vector<Tensor> inputs = make_inputs(c, DType::f32);
-  Tensor y = c.op(inputs);
+/// Where and in which type a case runs; `rounded`: its numbers are first rounded to bf16.
+struct Run {
+  Device device = Device::cpu();
+  DType dtype = DType::f32;
+  bool rounded = false;
+  Tensor number(const Tensor& drawn, DType as) const {
+    return (rounded ? drawn.to(DType::bf16) : drawn).to(as).to(device);
+  }
+};
+
+/// The output and the gradients. Leaves are never bf16: an op in bf16 gets them through a cast, parameters as they are.
+std::vector<Tensor> results_of(const OpCase& c, const Run& run) {
+  std::vector<Tensor> leaves, given;
+  for (const Tensor& t : make_inputs(c, DType::f32)) {
+    Tensor leaf = run.number(t, wide_of(run.dtype));
+    if (t.wants_grad()) leaf.requires_grad();
+    given.push_back(holds(c.parameters, leaves.size()) ? leaf : cast(leaf, run.dtype));
+    leaves.push_back(leaf);
+  }
+  const Tensor y = c.op(given);
   std::vector<Tensor> results{y.clone()};
   if (!y.wants_grad()) return results;
-  backward(y, random_tensor(y.shape(), DType::f32, 99));
-  for (const Tensor& t : inputs)
+  backward(y, run.number(random_tensor(y.shape(), DType::f32, 99), y.dtype()));
+  for (const Tensor& t : leaves)
     if (t.wants_grad() && t.grad()) results.push_back(t.grad().clone());
   return results;
 }
 
-/// The same in f64 from the same inputs.
-std::vector<Tensor> run_f64(const OpCase& c) {
-  std::vector<Tensor> exact_inputs;
-  for (const Tensor& t : make_inputs(c, DType::f32)) {
-    Tensor u = t.to(DType::f64);
-    if (t.wants_grad()) u.requires_grad();
-    exact_inputs.push_back(u);
-  }
-  Tensor y = c.op(exact_inputs);
-  std::vector<Tensor> exact{y.clone()};
-  if (y.wants_grad()) {
-    backward(y, random_tensor(y.shape(), DType::f32, 99).to(DType::f64));
-    for (const Tensor& t : exact_inputs)
-      if (t.wants_grad() && t.grad()) exact.push_back(t.grad());
-  }
-  return exact;
-}
-
 void check_f32(const OpCase& c) {
-  const std::vector<Tensor> exact = run_f64(c), ours = run_f32(c);
+  const std::vector<Tensor> exact = results_of(c, {.dtype = DType::f64}), ours = results_of(c, {});
   ASSERT_EQ(ours.size(), exact.size()) << c.name;
   for (std::size_t i = 0; i < ours.size(); ++i)
     EXPECT_LE(relative_error(ours[i], exact[i]), c.f32_tolerance) << c.name << ": f32 result " << i;
 }
 
-/// The output and the gradients in f32 on a CUDA device.
-std::vector<Tensor> run_cuda(const OpCase& c) {
-  std::vector<Tensor> inputs;
-  for (const Tensor& t : make_inputs(c, DType::f32)) {
-    Tensor u = t.to(Device::cuda(0));
-    if (t.wants_grad()) u.requires_grad();
-    inputs.push_back(u);
-  }
-  const Tensor y = c.op(inputs);
-  std::vector<Tensor> results{y.clone()};
-  if (!y.wants_grad()) return results;
-  const Tensor dy = random_tensor(y.shape(), DType::f32, 99).to(Device::cuda(0));
-  backward(y, dy);
-  for (const Tensor& t : inputs)
-    if (t.wants_grad() && t.grad()) results.push_back(t.grad().clone());
-  return results;
-}
-
-void check_cuda(const OpCase& c) {
-  if (Device::cuda_count() == 0) return;
-  const std::vector<Tensor> exact = run_f64(c), cuda = run_cuda(c), again = run_cuda(c);
-  ASSERT_EQ(cuda.size(), exact.size()) << c.name;
+/// On a CUDA device, in one type, against the CPU's f64 with the same inputs.
+void check_cuda(const OpCase& c, DType dtype, double tolerance) {
+  const Run run{Device::cuda(0), dtype, dtype == DType::bf16};
+  const std::vector<Tensor> exact = results_of(c, {.dtype = DType::f64, .rounded = run.rounded});
+  const std::vector<Tensor> cuda = results_of(c, run), again = results_of(c, run);
+  ASSERT_EQ(cuda.size(), exact.size()) << c.name << ' ' << dtype;
   for (std::size_t i = 0; i < cuda.size(); ++i) {
-    EXPECT_LE(relative_error(cuda[i], exact[i]), c.f32_tolerance) << c.name << ": CUDA result " << i;
+    EXPECT_LE(relative_error(cuda[i], exact[i]), tolerance) << c.name << ": CUDA " << dtype << " result " << i;
     EXPECT_EQ(cuda[i].to_host<float>(), again[i].to_host<float>())
-        << c.name << ": two CUDA runs differ in result " << i;
+        << c.name << ": two CUDA runs in " << dtype << " differ in result " << i;
   }
 }
 
 void check_threads(const OpCase& c) {
   cpu::set_threads(1);
-  const std::vector<Tensor> one = run_f32(c);
+  const std::vector<Tensor> one = results_of(c, {});
   cpu::set_threads(3);
-  const std::vector<Tensor> three = run_f32(c);
+  const std::vector<Tensor> three = results_of(c, {});
   cpu::set_threads(0);
   ASSERT_EQ(one.size(), three.size());
   for (std::size_t i = 0; i < one.size(); ++i)
@@ -181,12 +167,19 @@ std::string gradient_mismatch(const OpCase& c) {
   return compared > 0 ? "" : c.name + ": nothing was compared";
 }
 
+OpCase with_parameters(OpCase c, std::vector<int> parameters) {
+  c.parameters = std::move(parameters);
+  return c;
+}
+
 void check_op(const OpCase& c) {
   SCOPED_TRACE(c.name);
   EXPECT_EQ(gradient_mismatch(c), "");
   check_large(c);
   check_accumulates(c);
-  check_cuda(c);
+  if (Device::cuda_count() == 0) return;
+  check_cuda(c, DType::f32, c.f32_tolerance);
+  check_cuda(c, DType::bf16, c.bf16_tolerance);
 }
 
 void check_large(const OpCase& c) {

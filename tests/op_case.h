@@ -1,7 +1,7 @@
 #pragma once
 // One OpCase gives an op its checks: gradients by central differences in f64 with a random upstream gradient, f32
 // against f64, the same bits with any number of threads, accumulation into gradients that are already there, and on
-// CUDA, where there is a device, f32 against the CPU's f64, the same bits twice.
+// CUDA, where there is a device, f32 and bf16 against the CPU's f64, the same bits twice.
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -17,11 +17,16 @@ struct OpCase {
   std::string name;
   std::vector<Shape> inputs;
   std::function<Tensor(const std::vector<Tensor>&)> op;
-  double low = -2, high = 2;      ///< inputs are uniform in [low, high]
-  double tolerance = 2e-7;        ///< of the gradient check, relative to 1 + |value|
-  double f32_tolerance = 2e-5;    ///< Frobenius, f32 against f64
-  std::vector<int> no_grad = {};  ///< inputs that take no gradient (masks)
+  double low = -2, high = 2;         ///< inputs are uniform in [low, high]
+  double tolerance = 2e-7;           ///< of the gradient check, relative to 1 + |value|
+  double f32_tolerance = 2e-5;       ///< Frobenius, f32 against f64
+  std::vector<int> no_grad = {};     ///< inputs that take no gradient (masks)
+  std::vector<int> parameters = {};  ///< inputs that stay f32 where the others are bf16 (weights, biases)
+  double bf16_tolerance = 5e-3;      ///< Frobenius, bf16 against f64 from the same rounded inputs
 };
+
+/// The case with these inputs as its parameters.
+OpCase with_parameters(OpCase c, std::vector<int> parameters);
 
 /// Uniform values, the same for a seed in every type.
 Tensor random_tensor(const Shape& shape, DType dtype, unsigned seed, double low = -1, double high = 1);

@@ -49,4 +49,11 @@ Device device_named(const std::string& name) {
   return Device::cuda(std::stoi(number));
 }
 
+Precision precision_named(const std::string& name, const Device& device) {
+  if (name == "fp32" || (name == "auto" && device.is_cpu())) return DType::f32;
+  check(name == "auto" || name == "bf16" || name == "tf32", "--precision ", name, ": use auto, bf16, tf32 or fp32");
+  check(!device.is_cpu(), "--precision ", name, ": needs a CUDA device, and this trains on the CPU; use fp32");
+  return name == "tf32" ? Precision::tf32_products() : Precision::mixed_bf16();
+}
+
 }  // namespace kagami::apps

@@ -5,6 +5,7 @@
 
 #include "apps/support/options.h"
 #include "engine/device.h"
+#include "engine/precision.h"
 
 namespace kagami::apps {
 
@@ -29,5 +30,9 @@ struct DeviceOption {
 /// The device a name means: cpu, cuda (the first), cuda:N, or auto: the first CUDA device if there is a real one, else
 /// the CPU. Throws InputError where there is no such device, saying why.
 Device device_named(const std::string& name);
+
+/// The precision a name means on a device: fp32, tf32, bf16 (mixed: f32 parameters, statistics and losses), or auto:
+/// bf16 on CUDA, fp32 on the CPU. Throws InputError where the device has none.
+Precision precision_named(const std::string& name, const Device& device);
 
 }  // namespace kagami::apps

@@ -13,7 +13,7 @@ T* data_or_null(const Tensor& t) {
 
 template <class T>
 BatchNormSaved<T> saved_of(const NormResult& result) {
-  T* data = result.saved.data<T>();
+  Wide<T>* data = result.saved.data<Wide<T>>();
   const std::int64_t size = result.saved.numel() / 5;
   return {data, data + size, data + 2 * size, data + 3 * size, data + 4 * size};
 }
@@ -33,7 +33,7 @@ BatchNormShape norm_shape(std::string_view op, const Tensor& x, const NormTensor
         describe(x));
   const std::int64_t channels = x.shape(-1);
   for (const Tensor* t : {&tensors.gamma, &tensors.beta, &tensors.running_mean, &tensors.running_var})
-    check(!*t || (t->shape() == Shape{channels} && t->dtype() == x.dtype() && t->device() == x.device()), op,
+    check(!*t || (t->shape() == Shape{channels} && t->dtype() == wide_of(x.dtype()) && t->device() == x.device()), op,
           ": x has ", channels, " channels (x: ", describe(x), ") but a parameter or running statistic is ",
           describe(*t));
   check(bool(tensors.running_mean) == bool(tensors.running_var), op,
@@ -50,12 +50,13 @@ BatchNormShape norm_shape(std::string_view op, const Tensor& x, const NormTensor
 
 NormResult normalize(std::string_view op, const BatchNormShape& shape, const Tensor& x, const NormTensors& tensors,
                      const BatchNormOptions& options, const Tensor& residual, bool relu, const Tensor& y) {
-  NormResult result{shape, Tensor::empty({5, shape.groups, shape.channels}, x.dtype(), x.device()), options.training};
+  NormResult result{shape, Tensor::empty({5, shape.groups, shape.channels}, wide_of(x.dtype()), x.device()),
+                    options.training};
   dispatch(op, x, [&](auto device, auto zero) {
     using T = decltype(zero);
-    const BatchNormParameters<T> parameters{data_or_null<T>(tensors.gamma), data_or_null<T>(tensors.beta),
-                                            data_or_null<T>(tensors.running_mean),
-                                            data_or_null<T>(tensors.running_var)};
+    const BatchNormParameters<T> parameters{data_or_null<Wide<T>>(tensors.gamma), data_or_null<Wide<T>>(tensors.beta),
+                                            data_or_null<Wide<T>>(tensors.running_mean),
+                                            data_or_null<Wide<T>>(tensors.running_var)};
     const BatchNormSaved<T> saved = saved_of<T>(result);
     if (options.training) {
       batch_norm_measure(device, shape, x.data<T>(), parameters, options.eps, options.momentum, options.update, saved);
@@ -80,9 +81,9 @@ void normalize_gradients(std::string_view op, const NormResult& result, const Te
     gradient.dx = {data_or_null<T>(dx), dx_accumulate};
     gradient.dresidual =
         in_place ? GradientMemory<T>{dy.data<T>()} : memory_of<T>(inputs.residual, residual && relu, d);
-    gradient.dgamma = memory_of<T>(inputs.gamma, true, d);
-    gradient.dbeta = memory_of<T>(inputs.beta, true, d);
-    batch_norm_backward(device, result.shape, data_or_null<T>(gamma), saved_of<T>(result), gradient);
+    gradient.dgamma = memory_of<Wide<T>>(inputs.gamma, true, d);
+    gradient.dbeta = memory_of<Wide<T>>(inputs.beta, true, d);
+    batch_norm_backward(device, result.shape, data_or_null<Wide<T>>(gamma), saved_of<T>(result), gradient);
   });
   if (in_place || (residual && !relu)) d.add(inputs.residual, dy);
 }

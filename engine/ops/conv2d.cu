@@ -19,8 +19,6 @@ Conv2dShape convolution_shape(std::string_view op, const Tensor& x, const Weight
   const Tensor& weight = w.compute;
   check(bool(x) && x.rank() == 4, op, ": x must be [n,h,w,c], not ", describe(x));
   check(bool(weight) && weight.rank() == 4, op, ": w must be [k,r,s,c], not ", describe(weight));
-  check(x.dtype() == weight.dtype() && x.device() == weight.device(), op, ": x (", describe(x), ") and w (",
-        describe(weight), ") differ in type or device");
   check(x.shape(3) == weight.shape(3), op, ": x has ", x.shape(3), " channels (x: ", describe(x), ") but w expects ",
         weight.shape(3), " (w: ", weight.shape(), ')');
   check(stride >= 1 && pad >= 0, op, ": stride ", stride, " and pad ", pad, " must be at least 1 and 0");
@@ -43,8 +41,8 @@ Tensor convolve(std::string_view op, const Conv2dShape& shape, const Tensor& x, 
   Tensor y = Tensor::empty({shape.n, shape.out_h(), shape.out_w(), shape.k}, x.dtype(), x.device());
   dispatch(op, x, [&](auto device, auto zero) {
     using T = decltype(zero);
-    conv2d_forward(device, shape, x.data<T>(), weights_of<T>(w), y.data<T>(),
-                   ConvEpilogue<T>{bias ? bias.data<T>() : nullptr});
+    conv2d_forward(arithmetic_of(device, w), shape, x.data<T>(), weights_of<T>(w), y.data<T>(),
+                   ConvEpilogue<T>{bias ? bias.data<Wide<T>>() : nullptr});
   });
   return y;
 }
@@ -55,27 +53,25 @@ void convolution_gradients(std::string_view op, const Conv2dShape& shape, const 
     using T = decltype(zero);
     if (d.wants(1)) {
       const auto [dw, accumulate] = d.target(1);
-      conv2d_wgrad(device, shape, x.data<T>(), dy.data<T>(), dw.template data<T>(), accumulate);
+      conv2d_wgrad(arithmetic_of(device, w), shape, x.data<T>(), dy.data<T>(), dw.template data<Wide<T>>(), accumulate);
     }
     if (d.wants(0)) {
       const auto [dx, accumulate] = d.target(0);
-      conv2d_dgrad(device, shape, dy.data<T>(), weights_of<T>(w), dx.template data<T>(), accumulate);
+      conv2d_dgrad(arithmetic_of(device, w), shape, dy.data<T>(), weights_of<T>(w), dx.template data<T>(), accumulate);
     }
   });
 }
 
-Weight detached(const Weight& w) {
-  Weight result(w.compute.detach());
-  if (w.compute_flipped) result.compute_flipped = w.compute_flipped.detach();
-  return result;
-}
-
 }  // namespace detail
 
-Tensor conv2d(const Tensor& x, const Weight& w, int stride, int pad, const Tensor& bias) {
+Tensor conv2d(const Tensor& input, const Weight& weight, int stride, int pad, const Tensor& bias) {
   constexpr const char* op = "conv2d";
+  const detail::Operands operands = detail::operands_of(op, input, weight);
+  const Tensor& x = operands.x;
+  const Weight& w = operands.w;
   const Conv2dShape shape = detail::convolution_shape(op, x, w, stride, pad);
-  check(!bias || bias.shape() == Shape{shape.k}, op, ": bias must be [", shape.k, "], not ", describe(bias));
+  check(!bias || (bias.shape() == Shape{shape.k} && bias.dtype() == wide_of(x.dtype())), op, ": bias must be [",
+        shape.k, "] ", wide_of(x.dtype()), ", not ", describe(bias));
   const Tensor y = detail::convolve(op, shape, x, w, bias);
   if (!recording({x, w.master, bias})) return y;
   return record(op, {x, w.master, bias}, y,

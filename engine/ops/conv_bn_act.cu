@@ -4,10 +4,13 @@
 
 namespace kagami {
 
-Tensor conv_bn_act(const Tensor& x, const Weight& w, const Tensor& gamma, const Tensor& beta,
+Tensor conv_bn_act(const Tensor& input, const Weight& weight, const Tensor& gamma, const Tensor& beta,
                    const Tensor& running_mean, const Tensor& running_var, int stride, int pad,
                    const BatchNormOptions& options, bool relu, const Tensor& residual) {
   constexpr const char* op = "conv_bn_act";
+  const detail::Operands operands = detail::operands_of(op, input, weight);
+  const Tensor& x = operands.x;
+  const Weight& w = operands.w;
   const Conv2dShape conv = detail::convolution_shape(op, x, w, stride, pad);
   const Tensor z = detail::convolve(op, conv, x, w, {});
   const detail::NormTensors tensors{gamma, beta, running_mean, running_var};

@@ -3,19 +3,18 @@
 #include <string_view>
 
 #include "engine/autograd.h"
-#include "engine/weight.h"
+#include "engine/ops/weighted.h"
 #include "kernels/conv2d.h"
 
 namespace kagami::detail {
 
 /// The sizes of a convolution of x [n,h,w,c] with w [k,r,s,c]; throws, naming the op, when they do not fit.
+/// x and w, here and below, are operands_of() the op's inputs.
 Conv2dShape convolution_shape(std::string_view op, const Tensor& x, const Weight& w, int stride, int pad);
 /// `bias` [k] or empty.
 Tensor convolve(std::string_view op, const Conv2dShape& shape, const Tensor& x, const Weight& w, const Tensor& bias);
 /// The gradients of inputs 0 (x) and 1 (w.master), where wanted.
 void convolution_gradients(std::string_view op, const Conv2dShape& shape, const Tensor& x, const Weight& w,
                            const Tensor& dy, Gradients& d);
-/// The same weight outside the graph, for a backward function to keep.
-Weight detached(const Weight& w);
 
 }  // namespace kagami::detail

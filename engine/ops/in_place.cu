@@ -46,7 +46,8 @@ __global__ void convert_kernel(const From* from, To* to, std::int64_t count) {
 }
 template <class T>
 __global__ void add_kernel(T* to, const T* from, std::int64_t count) {
-  for (std::int64_t i = cuda::first_element(); i < count; i += cuda::element_step()) to[i] += from[i];
+  for (std::int64_t i = cuda::first_element(); i < count; i += cuda::element_step())
+    cuda::put(to[i], Wide<T>(from[i]), Accumulate::yes);
 }
 
 template <class T>

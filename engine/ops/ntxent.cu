@@ -23,12 +23,14 @@ NtXentShape checked_shape(const Tensor& z, double temperature) {
 
 }  // namespace
 
-NtXent ntxent(const Tensor& z, double temperature) {
+NtXent ntxent(const Tensor& embeddings, double temperature) {
+  check(bool(embeddings), "ntxent: the input is empty");
+  const Tensor z = widen(embeddings);
   const NtXentShape shape = checked_shape(z, temperature);
   const auto like_z = [&](Shape s) { return Tensor::empty(s, z.dtype(), z.device()); };
   const Tensor unit = like_z(z.shape()), norms = like_z({shape.rows}), log_sums = like_z({shape.rows});
   const Tensor losses = like_z({shape.rows}), correct = like_z({shape.rows});
-  dispatch("ntxent", z, [&](auto device, auto zero) {
+  dispatch_full("ntxent", z, [&](auto device, auto zero) {
     using T = decltype(zero);
     l2_normalize_forward(device, shape.rows, shape.dim, T(l2_normalize_eps), z.data<T>(), unit.data<T>(),
                          norms.data<T>());
@@ -37,7 +39,7 @@ NtXent ntxent(const Tensor& z, double temperature) {
   const auto backward = [=](const Tensor& dy, Gradients& d) {
     if (!d.wants(0)) return;
     const Gradients::Target dz = d.target(0);
-    dispatch("ntxent", dy, [&](auto device, auto zero) {
+    dispatch_full("ntxent", dy, [&](auto device, auto zero) {
       using T = decltype(zero);
       const Tensor d_unit = Tensor::empty(unit.shape(), unit.dtype(), unit.device());
       ntxent_backward(device, shape, unit.data<T>(), log_sums.data<T>(), d_unit.data<T>());

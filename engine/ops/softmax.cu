@@ -54,20 +54,22 @@ Tensor log_softmax(const Tensor& x, int axis) { return softmax_over("log_softmax
 Tensor cross_entropy(const Tensor& logits, const Tensor& labels, std::optional<std::int32_t> ignore) {
   const CheckedIndices kept = checked_labels(logits, labels, ignore);
   const std::int64_t rows = logits.shape(0), classes = logits.shape(1);
-  const Tensor log_probabilities = Tensor::empty(logits.shape(), logits.dtype(), logits.device());
-  const Tensor losses = Tensor::empty({rows}, logits.dtype(), logits.device());
+  const DType wide = wide_of(logits.dtype());
+  const Tensor log_probabilities = Tensor::empty(logits.shape(), wide, logits.device());
+  const Tensor losses = Tensor::empty({rows}, wide, logits.device());
   dispatch("cross_entropy", logits, [&](auto device, auto zero) {
     using T = decltype(zero);
     cross_entropy_forward(device, rows, classes, logits.data<T>(), kept.indices.data<std::int32_t>(),
-                          log_probabilities.data<T>(), losses.data<T>());
+                          log_probabilities.data<Wide<T>>(), losses.data<Wide<T>>());
   });
   const auto backward = [=](const Tensor& dy, Gradients& d) {
     if (!d.wants(0)) return;
     const Gradients::Target dx = d.target(0);
-    dispatch("cross_entropy", dy, [&](auto device, auto zero) {
+    dispatch("cross_entropy", dx.tensor, [&](auto device, auto zero) {
       using T = decltype(zero);
-      cross_entropy_backward(device, rows, classes, log_probabilities.data<T>(), kept.indices.data<std::int32_t>(),
-                             dy.data<T>(), kept.valid.data<std::int32_t>(), dx.tensor.data<T>(), dx.accumulate);
+      cross_entropy_backward(device, rows, classes, log_probabilities.data<Wide<T>>(),
+                             kept.indices.data<std::int32_t>(), dy.data<Wide<T>>(), kept.valid.data<std::int32_t>(),
+                             dx.tensor.data<T>(), dx.accumulate);
     });
   };
   const Tensor loss = div(sum(losses), kept.valid.to(losses.dtype()));

@@ -59,22 +59,32 @@ void for_batches(const UpdateRange* ranges, int range_count, F&& f) {
   flush();
 }
 
+/// Where updated parameters go.
+struct Written {
+  float* p;
+  bf16* copy;  ///< or null
+  __device__ void store(std::int64_t i, float value) const {
+    p[i] = value;
+    if (copy) copy[i] = bf16(value);
+  }
+};
+
 struct Element {
   float p, g, v;
 };
 
 __global__ void sgd_kernel(const __grid_constant__ RangeBatch batch, const StepScalars* scalars, SgdSettings settings,
-                           float* p, const float* g, float* v) {
+                           Written to, const float* g, float* v) {
   const Chunk chunk = own_chunk(batch);
   const SgdRates<float> rates = sgd_rates<float>(*scalars, settings, batch.range[chunk.range]);
   cuda::for_block_elements<update_threads>(
       chunk.first, chunk.last,
       [&](std::int64_t i) {
-        return Element{p[i], g[i], v[i]};
+        return Element{to.p[i], g[i], v[i]};
       },
       [&](std::int64_t i, Element e) {
         sgd_step(rates, e.p, e.g, e.v);
-        p[i] = e.p;
+        to.store(i, e.p);
         v[i] = e.v;
       });
 }
@@ -114,7 +124,7 @@ __device__ TwoSums range_sums(const RangeBatch& batch, int range, const TwoSums*
 }
 
 __global__ void lars_kernel(const __grid_constant__ RangeBatch batch, const StepScalars* scalars, LarsSettings settings,
-                            const TwoSums* chunk_sums, float* p, const float* g, float* v) {
+                            const TwoSums* chunk_sums, Written to, const float* g, float* v) {
   KAGAMI_SHARED(shared_rates, LarsRates<float>);
   const Chunk chunk = own_chunk(batch);
   const UpdateRange& range = batch.range[chunk.range];
@@ -132,11 +142,11 @@ __global__ void lars_kernel(const __grid_constant__ RangeBatch batch, const Step
   cuda::for_block_elements<update_threads>(
       chunk.first, chunk.last,
       [&](std::int64_t i) {
-        return Element{p[i], g[i], v[i]};
+        return Element{to.p[i], g[i], v[i]};
       },
       [&](std::int64_t i, Element e) {
         lars_step(rates, e.p, e.g, e.v);
-        p[i] = e.p;
+        to.store(i, e.p);
         v[i] = e.v;
       });
 }
@@ -151,81 +161,81 @@ struct AdamWElement {
 };
 
 __global__ void adamw_kernel(const __grid_constant__ RangeBatch batch, const StepScalars* scalars,
-                             AdamWSettings settings, const AdamWCorrections* corrections, float* p, const float* g,
+                             AdamWSettings settings, const AdamWCorrections* corrections, Written to, const float* g,
                              float* m, float* v) {
   const Chunk chunk = own_chunk(batch);
   const AdamWRates<float> rates = adamw_rates<float>(*scalars, settings, *corrections, batch.range[chunk.range]);
   cuda::for_block_elements<update_threads>(
       chunk.first, chunk.last,
       [&](std::int64_t i) {
-        return AdamWElement{p[i], g[i], m[i], v[i]};
+        return AdamWElement{to.p[i], g[i], m[i], v[i]};
       },
       [&](std::int64_t i, AdamWElement e) {
         adamw_step(rates, e.p, e.g, e.m, e.v);
-        p[i] = e.p;
+        to.store(i, e.p);
         m[i] = e.m;
         v[i] = e.v;
       });
 }
 
-__global__ void ema_kernel(std::int64_t count, const StepScalars* scalars, float* target, const float* source) {
+__global__ void ema_kernel(std::int64_t count, const StepScalars* scalars, Written target, const float* source) {
   const EmaRates<float> rates = ema_rates<float>(*scalars);
   const std::int64_t first = blockIdx.x * chunk_elements;
   const std::int64_t last = first + chunk_elements < count ? first + chunk_elements : count;
   cuda::for_block_elements<update_threads>(
       first, last,
       [&](std::int64_t i) {
-        return Vec<float, 2>{{target[i], source[i]}};
+        return Vec<float, 2>{{target.p[i], source[i]}};
       },
-      [&](std::int64_t i, Vec<float, 2> pair) { target[i] = ema_step(rates, pair[0], pair[1]); });
+      [&](std::int64_t i, Vec<float, 2> pair) { target.store(i, ema_step(rates, pair[0], pair[1])); });
 }
 
 }  // namespace
 
 template <class T>
 void sgd_update(Cuda device, const UpdateRange* ranges, int range_count, const StepScalars* scalars,
-                const SgdSettings& settings, T* p, const T* g, T* v) {
+                const SgdSettings& settings, T* p, const T* g, T* v, bf16* copy) {
   for_batches(ranges, range_count, [&](const RangeBatch& batch, std::uint32_t blocks) {
-    launch<sgd_kernel>(device, dim3{blocks}, dim3{update_threads}, 0, batch, scalars, settings, p, g, v);
+    launch<sgd_kernel>(device, dim3{blocks}, dim3{update_threads}, 0, batch, scalars, settings, Written{p, copy}, g, v);
   });
 }
 
 template <class T>
 void lars_update(Cuda device, const UpdateRange* ranges, int range_count, const StepScalars* scalars,
-                 const LarsSettings& settings, T* p, const T* g, T* v) {
+                 const LarsSettings& settings, T* p, const T* g, T* v, bf16* copy) {
   for_batches(ranges, range_count, [&](const RangeBatch& batch, std::uint32_t blocks) {
     const Scratch<TwoSums> sums(device.memory, blocks);
     launch<lars_norms_kernel>(device, dim3{blocks}, dim3{update_threads}, 0, batch, settings, static_cast<const T*>(p),
                               g, sums.data());
     launch<lars_kernel>(device, dim3{blocks}, dim3{update_threads}, 0, batch, scalars, settings,
-                        static_cast<const TwoSums*>(sums.data()), p, g, v);
+                        static_cast<const TwoSums*>(sums.data()), Written{p, copy}, g, v);
   });
 }
 
 template <class T>
 void adamw_update(Cuda device, const UpdateRange* ranges, int range_count, const StepScalars* scalars,
-                  const AdamWSettings& settings, T* p, const T* g, T* m, T* v) {
+                  const AdamWSettings& settings, T* p, const T* g, T* m, T* v, bf16* copy) {
   const Scratch<AdamWCorrections> corrections(device.memory, 1);
   launch<adamw_corrections_kernel>(device, dim3{1}, dim3{1}, 0, scalars, settings, corrections.data());
   for_batches(ranges, range_count, [&](const RangeBatch& batch, std::uint32_t blocks) {
     launch<adamw_kernel>(device, dim3{blocks}, dim3{update_threads}, 0, batch, scalars, settings,
-                         static_cast<const AdamWCorrections*>(corrections.data()), p, g, m, v);
+                         static_cast<const AdamWCorrections*>(corrections.data()), Written{p, copy}, g, m, v);
   });
 }
 
 template <class T>
-void ema_update(Cuda device, std::int64_t count, const StepScalars* scalars, T* target, const T* source) {
+void ema_update(Cuda device, std::int64_t count, const StepScalars* scalars, T* target, const T* source, bf16* copy) {
   if (count <= 0) return;
   const auto blocks = static_cast<std::uint32_t>((count + chunk_elements - 1) / chunk_elements);
-  launch<ema_kernel>(device, dim3{blocks}, dim3{update_threads}, 0, count, scalars, target, source);
+  launch<ema_kernel>(device, dim3{blocks}, dim3{update_threads}, 0, count, scalars, Written{target, copy}, source);
 }
 
 template void sgd_update(Cuda, const UpdateRange*, int, const StepScalars*, const SgdSettings&, float*, const float*,
-                         float*);
+                         float*, bf16*);
 template void lars_update(Cuda, const UpdateRange*, int, const StepScalars*, const LarsSettings&, float*, const float*,
-                          float*);
+                          float*, bf16*);
 template void adamw_update(Cuda, const UpdateRange*, int, const StepScalars*, const AdamWSettings&, float*,
-                           const float*, float*, float*);
-template void ema_update(Cuda, std::int64_t, const StepScalars*, float*, const float*);
+                           const float*, float*, float*, bf16*);
+template void ema_update(Cuda, std::int64_t, const StepScalars*, float*, const float*, bf16*);
 
 }  // namespace kagami

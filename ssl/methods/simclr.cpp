@@ -10,12 +10,12 @@ namespace {
 
 class SimClr final : public Method {
  public:
-  SimClr(const PretrainConfig& config, Device device, DType dtype)
+  SimClr(const PretrainConfig& config, Device device, const Precision& precision)
       : temperature_(config.temperature),
         norm_(training_norm(config)),
         encoder_(make_backbone(Scope(params_).child("encoder"), backbone_options(config))),
         projector_(Scope(params_).child("projector"), projector_options(config, encoder_->features())) {
-    params_.allocate(device, dtype, config.seed);
+    params_.allocate(device, precision, config.seed);
   }
 
   /// Algorithm 1: both views through one encoder and projector; each vector must find its other view among all others.
@@ -34,11 +34,11 @@ class SimClr final : public Method {
 
   Tensor encode(const Tensor& images) const override {
     const NoGrad no_grad;
-    return encoder_->forward(images, norm_options(Mode::eval));
+    return widen(encoder_->forward(images, norm_options(Mode::eval)));
   }
   Tensor project(const Tensor& h) const override {
     const NoGrad no_grad;
-    return projector_.forward(h, norm_options(Mode::eval));
+    return widen(projector_.forward(h, norm_options(Mode::eval)));
   }
 
  private:
@@ -77,8 +77,8 @@ const RegisterMethod registered({
     .name = "simclr",
     .summary = "contrastive: a view must find its other view among the whole batch (Chen et al. 2020)",
     .defaults = recipe,
-    .make = [](const PretrainConfig& config, Device device, DType dtype) -> std::unique_ptr<Method> {
-      return std::make_unique<SimClr>(config, device, dtype);
+    .make = [](const PretrainConfig& config, Device device, const Precision& precision) -> std::unique_ptr<Method> {
+      return std::make_unique<SimClr>(config, device, precision);
     },
 });
 

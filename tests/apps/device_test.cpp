@@ -4,9 +4,13 @@
 
 #include <cmath>
 #include <csignal>
+#include <filesystem>
+#include <utility>
 
+#include "engine/checkpoint.h"
 #include "engine/error.h"
 #include "engine/npy.h"
+#include "engine/safetensors.h"
 #include "tests/apps/program.h"
 #include "tests/apps/small_run.h"
 #include "tests/apps/temporary_folder.h"
@@ -36,7 +40,8 @@ TEST(Device, AnUnknownNameOrNumberIsRefused) {
 }
 
 /// A run of four steps that an emulated device does in seconds.
-std::vector<std::string> tiny_run(const std::string& out, const std::string& device) {
+std::vector<std::string> tiny_run(const std::string& out, const std::string& device,
+                                  const std::string& precision = "auto") {
   return {"pretrain",
           "--data",
           "procedural:16",
@@ -68,6 +73,8 @@ std::vector<std::string> tiny_run(const std::string& out, const std::string& dev
           "5",
           "--device",
           device,
+          "--precision",
+          precision,
           "--out",
           out};
 }
@@ -77,13 +84,55 @@ TEST(Device, PretrainingOnCudaLearnsWhatTheCpuDoes) {
   const test::TemporaryFolder folder;
   const test::Outcome cpu = test::kagami(folder.path(), tiny_run("cpu", "cpu"));
   ASSERT_EQ(cpu.code, 0) << cpu.err;
-  const test::Outcome cuda = test::kagami(folder.path(), tiny_run("cuda", "cuda"));
-  ASSERT_EQ(cuda.code, 0) << cuda.err;
   const std::map<int, double> expected = test::logged(folder / "cpu", "loss");
-  const std::map<int, double> losses = test::logged(folder / "cuda", "loss");
-  ASSERT_EQ(losses.size(), 4U);
-  for (const auto& [step, loss] : losses)
-    EXPECT_TRUE(std::abs(loss - expected.at(step)) <= 1e-3 * std::abs(loss)) << "step " << step << ": " << loss;
+  for (const auto& [precision, tolerance] : {std::pair{"fp32", 1e-3}, {"tf32", 5e-3}, {"bf16", 2e-2}}) {
+    const test::Outcome cuda = test::kagami(folder.path(), tiny_run(precision, "cuda", precision));
+    ASSERT_EQ(cuda.code, 0) << cuda.err;
+    EXPECT_NE(cuda.out.find(text("Computes on cuda:0 in ", precision)), std::string::npos) << cuda.out;
+    const std::map<int, double> losses = test::logged(folder / precision, "loss");
+    ASSERT_EQ(losses.size(), 4U);
+    for (const auto& [step, loss] : losses)
+      EXPECT_TRUE(std::abs(loss - expected.at(step)) <= tolerance * std::abs(loss))
+          << precision << " step " << step << ": " << loss << " and " << expected.at(step);
+  }
+}
+
+TEST(Device, APrecisionTheDeviceLacksIsRefused) {
+  const test::TemporaryFolder folder;
+  for (const char* precision : {"bf16", "tf32"}) {
+    const test::Outcome outcome = test::kagami(folder.path(), tiny_run("run", "cpu", precision));
+    EXPECT_EQ(outcome.code, 2);
+    EXPECT_EQ(outcome.err,
+              text("kagami: --precision ", precision, ": needs a CUDA device, and this trains on the CPU; use fp32\n"));
+    EXPECT_FALSE(std::filesystem::exists(folder / "run/config.ini")) << "a run began";
+  }
+  const test::Outcome unknown = test::kagami(folder.path(), tiny_run("run", "cpu", "fp16"));
+  EXPECT_EQ(unknown.code, 2);
+  EXPECT_EQ(unknown.err, "kagami: --precision: 'fp16' is not known; did you mean 'bf16'?\n");
+}
+
+/// Stops a run in bf16 on CUDA after some steps, whose checkpoint is f32 throughout, and goes on with it elsewhere.
+void expect_resumes(const std::vector<std::string>& elsewhere) {
+  const test::TemporaryFolder folder;
+  test::Running first(folder.path(), tiny_run("run", "cuda", "bf16"));
+  first.wait_for_lines(folder / "run/log.jsonl", 2);
+  first.send(SIGINT);
+  const test::Outcome stopped = first.wait();
+  const SafetensorsFile saved(checkpoint_path(folder / "run"));
+  for (const StoredTensor& tensor : saved.tensors())
+    EXPECT_TRUE(tensor.type == StoredType::f32 || tensor.name.starts_with("run.")) << tensor.name;
+  std::vector<std::string> arguments{"pretrain", "--resume", "--out", "run"};
+  arguments.insert(arguments.end(), elsewhere.begin(), elsewhere.end());
+  const test::Outcome resumed = test::kagami(folder.path(), arguments);
+  EXPECT_EQ(resumed.code, 0) << stopped.err << resumed.err;
+  EXPECT_EQ(test::logged(folder / "run", "loss").size(), 4U);
+}
+
+TEST(Device, ABf16CheckpointIsF32AndResumesAnywhere) {
+  if (std::string why; Device::cuda_count(&why) == 0) GTEST_SKIP() << why;
+  expect_resumes({"--device", "cpu", "--precision", "fp32"});
+  expect_resumes({"--precision", "fp32"});
+  expect_resumes({});
 }
 
 TEST(Device, ACheckpointFromCudaResumesOnTheCpu) {

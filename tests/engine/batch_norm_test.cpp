@@ -9,6 +9,7 @@ namespace {
 using test::check_op;
 using test::OpCase;
 using test::random_tensor;
+using test::with_parameters;
 
 Tensor empty_or(const std::vector<Tensor>& x, std::size_t i) { return i < x.size() ? x[i] : Tensor(); }
 
@@ -19,19 +20,23 @@ Tensor training_norm(const std::vector<Tensor>& x, int groups = 1) {
 }
 
 Tensor running(const Tensor& like, std::int64_t channels, double value) {
-  return Tensor::full({channels}, value, like.dtype(), like.device());
+  return Tensor::full({channels}, value, wide_of(like.dtype()), like.device());
 }
 
 TEST(BatchNormOp, Gradients) {
-  check_op({"rows", {{6, 3}, {3}, {3}}, [](const auto& x) { return training_norm(x); }});
-  check_op({"images", {{2, 3, 2, 4}, {4}, {4}}, [](const auto& x) { return training_norm(x); }});
-  check_op({"groups", {{6, 3}, {3}, {3}}, [](const auto& x) { return training_norm(x, 2); }});
+  check_op(with_parameters({"rows", {{6, 3}, {3}, {3}}, [](const auto& x) { return training_norm(x); }}, {1, 2}));
+  check_op(
+      with_parameters({"images", {{2, 3, 2, 4}, {4}, {4}}, [](const auto& x) { return training_norm(x); }}, {1, 2}));
+  check_op(with_parameters({"groups", {{6, 3}, {3}, {3}}, [](const auto& x) { return training_norm(x, 2); }}, {1, 2}));
   check_op({"not affine", {{6, 3}}, [](const auto& x) { return training_norm(x); }});
-  check_op({"evaluation", {{6, 3}, {3}, {3}}, [](const auto& x) {
-              BatchNormOptions options;
-              options.training = false;
-              return batch_norm(x[0], x[1], x[2], running(x[0], 3, 0.5), running(x[0], 3, 2), options);
-            }});
+  check_op(with_parameters({"evaluation",
+                            {{6, 3}, {3}, {3}},
+                            [](const auto& x) {
+                              BatchNormOptions options;
+                              options.training = false;
+                              return batch_norm(x[0], x[1], x[2], running(x[0], 3, 0.5), running(x[0], 3, 2), options);
+                            }},
+                           {1, 2}));
 }
 
 TEST(BatchNormOp, GroupsEqualSeparateForwards) {

@@ -8,13 +8,17 @@ namespace {
 
 using test::check_op;
 using test::random_tensor;
+using test::with_parameters;
 
 TEST(Conv2dOp, Gradients) {
-  check_op({"3x3", {{2, 4, 5, 3}, {2, 3, 3, 3}}, [](const auto& x) { return conv2d(x[0], x[1], 1, 1); }});
-  check_op({"stride 2, bias", {{1, 5, 5, 2}, {3, 3, 3, 2}, {3}}, [](const auto& x) {
-              return conv2d(x[0], x[1], 2, 1, x[2]);
-            }});
-  check_op({"1x1", {{2, 3, 3, 4}, {5, 1, 1, 4}}, [](const auto& x) { return conv2d(x[0], x[1], 2, 0); }});
+  check_op(with_parameters(
+      {"3x3", {{2, 4, 5, 3}, {2, 3, 3, 3}}, [](const auto& x) { return conv2d(x[0], x[1], 1, 1); }}, {1}));
+  check_op(with_parameters({"stride 2, bias",
+                            {{1, 5, 5, 2}, {3, 3, 3, 2}, {3}},
+                            [](const auto& x) { return conv2d(x[0], x[1], 2, 1, x[2]); }},
+                           {1, 2}));
+  check_op(with_parameters(
+      {"1x1", {{2, 3, 3, 4}, {5, 1, 1, 4}}, [](const auto& x) { return conv2d(x[0], x[1], 2, 0); }}, {1}));
 }
 
 TEST(Conv2dOp, ErrorsSayWhatIsWrong) {

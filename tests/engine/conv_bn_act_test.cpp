@@ -10,6 +10,7 @@ namespace {
 
 using test::check_op;
 using test::random_tensor;
+using test::with_parameters;
 
 struct Form {
   const char* name;
@@ -78,15 +79,19 @@ TEST(ConvBnAct, Gradients) {
   for (const Form& form : {forms[1], forms[3], forms[4]}) {
     std::vector<Shape> used = shapes;
     if (!form.residual) used.pop_back();
-    check_op({form.name, used, [&form](const auto& x) { return fused(form, x, {}, {}); }});
+    check_op(with_parameters({form.name, used, [&form](const auto& x) { return fused(form, x, {}, {}); }}, {1, 2, 3}));
   }
 }
 
 TEST(ConvBnAct, ResidualIsTheInput) {
-  check_op({"identity block", {{4, 3, 3, 4}, {4, 3, 3, 4}}, [](const auto& x) {
-              const Tensor h = gelu(x[0]);
-              return conv_bn_act(h, x[1], {}, {}, {}, {}, 1, 1, {}, true, h);
-            }});
+  // Of a size where no output lies on ReLU's edge: bf16 may round such a one to the other side.
+  check_op(with_parameters({"identity block",
+                            {{3, 3, 3, 4}, {4, 3, 3, 4}},
+                            [](const auto& x) {
+                              const Tensor h = gelu(x[0]);
+                              return conv_bn_act(h, x[1], {}, {}, {}, {}, 1, 1, {}, true, h);
+                            }},
+                           {1}));
 }
 
 TEST(ConvBnAct, KeepsOnlyWhatItsGradientNeeds) {

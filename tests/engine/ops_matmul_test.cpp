@@ -10,6 +10,7 @@ using test::check_large;
 using test::check_op;
 using test::random_tensor;
 using test::relative_error;
+using test::with_parameters;
 
 Shape turned(Shape shape, bool turn) {
   if (turn) std::swap(shape[-1], shape[-2]);
@@ -63,10 +64,14 @@ TEST(OpsMatmul, ErrorsSayWhatIsWrong) {
 }
 
 TEST(OpsLinear, Gradients) {
-  check_op({"linear", {{3, 4}, {5, 4}, {5}}, [](const auto& x) { return linear(x[0], x[1], x[2]); }});
-  check_op({"linear without bias", {{3, 4}, {5, 4}}, [](const auto& x) { return linear(x[0], x[1]); }});
-  check_op({"linear leading", {{2, 3, 4}, {5, 4}, {5}}, [](const auto& x) { return linear(x[0], x[1], x[2]); }});
-  check_op({"linear vector", {{4}, {5, 4}, {5}}, [](const auto& x) { return linear(x[0], x[1], x[2]); }});
+  check_op(with_parameters({"linear", {{3, 4}, {5, 4}, {5}}, [](const auto& x) { return linear(x[0], x[1], x[2]); }},
+                           {1, 2}));
+  check_op(with_parameters({"linear without bias", {{3, 4}, {5, 4}}, [](const auto& x) { return linear(x[0], x[1]); }},
+                           {1}));
+  check_op(with_parameters(
+      {"linear leading", {{2, 3, 4}, {5, 4}, {5}}, [](const auto& x) { return linear(x[0], x[1], x[2]); }}, {1, 2}));
+  check_op(with_parameters(
+      {"linear vector", {{4}, {5, 4}, {5}}, [](const auto& x) { return linear(x[0], x[1], x[2]); }}, {1, 2}));
 }
 
 TEST(OpsLinear, IsTheProductPlusBias) {

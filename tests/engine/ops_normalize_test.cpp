@@ -9,14 +9,15 @@ namespace {
 using test::check_large;
 using test::check_op;
 using test::random_tensor;
+using test::with_parameters;
 
 TEST(OpsNormalize, Gradients) {
   check_op({"l2_normalize", {{3, 5}}, [](const auto& x) { return l2_normalize(x[0]); }});
   check_op({"l2_normalize", {{2, 2, 3}}, [](const auto& x) { return mul(l2_normalize(x[0]), x[0]); }});
   const auto norm = [](const auto& x) { return layer_norm(x[0], x[1], x[2]); };
-  check_op({"layer_norm", {{3, 5}, {5}, {5}}, norm});
-  check_op({"layer_norm", {{2, 3, 4}, {4}, {4}}, norm});
-  check_op({"layer_norm with a fixed gamma", {{3, 5}, {5}, {5}}, norm, -2, 2, 2e-7, 2e-5, {1}});
+  check_op(with_parameters({"layer_norm", {{3, 5}, {5}, {5}}, norm}, {1, 2}));
+  check_op(with_parameters({"layer_norm", {{2, 3, 4}, {4}, {4}}, norm}, {1, 2}));
+  check_op({"layer_norm with a fixed gamma", {{3, 5}, {5}, {5}}, norm, -2, 2, 2e-7, 2e-5, {1}, {1, 2}});
   check_large({"layer_norm", {{300, 130}, {130}, {130}}, norm});
   check_large({"l2_normalize", {{300, 130}}, [](const auto& x) { return l2_normalize(x[0]); }});
 }
@@ -51,8 +52,7 @@ TEST(OpsNormalize, ErrorsSayWhatIsWrong) {
     FAIL();
   } catch (const InputError& e) {
     EXPECT_STREQ(e.what(),
-                 "layer_norm: gamma ([5] f64 cpu) and beta ([3] f64 cpu) must be [5] and of the type of x ([3,5] f64 "
-                 "cpu)");
+                 "layer_norm: gamma ([5] f64 cpu) and beta ([3] f64 cpu) must be [5] f64 beside x ([3,5] f64 cpu)");
   }
 }
 

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <vector>
 
 #include "engine/autograd.h"
 #include "engine/optimizer.h"
@@ -30,8 +31,8 @@ struct Trained {
   Tensor running;     // flat buffers
 };
 
-Trained train(Device device, int steps) {
-  const auto method = method_info("simclr").make(small_config(), device, DType::f32);
+Trained train(Device device, int steps, const Precision& precision = DType::f32) {
+  const auto method = method_info("simclr").make(small_config(), device, precision);
   Params& params = method->params();
   const auto optimizer = make_sgd(params, {.weight_decay = 1e-4}, true);
   StepState state(device);
@@ -66,6 +67,63 @@ TEST(SimClrCuda, TrainsAsTheCpuDoes) {
   EXPECT_LE(test::relative_error(cuda.running, cpu.running), 1e-5);
   EXPECT_EQ(cuda.parameters.to_host<float>(), again.parameters.to_host<float>()) << "two runs differ";
   EXPECT_GT(test::relative_error(cpu.parameters, Tensor::zeros(cpu.parameters.shape(), DType::f32, Device::cpu())), 0);
+}
+
+double cosine(const Tensor& a, const Tensor& b) {
+  const std::vector<double> x = a.to_host<double>(), y = b.to_host<double>();
+  double xy = 0, xx = 0, yy = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    xy += x[i] * y[i];
+    xx += x[i] * x[i];
+    yy += y[i] * y[i];
+  }
+  return xy / std::sqrt(xx * yy);
+}
+
+/// How near a step is to the CPU's in fp32.
+void expect_near(const Precision& precision, double loss_tolerance, double least_cosine) {
+  const Trained cpu = train(Device::cpu(), 1), ours = train(Device::cuda(0), 3, precision);
+  const Trained again = train(Device::cuda(0), 3, precision);
+  EXPECT_TRUE(std::abs(ours.loss - cpu.loss) <= loss_tolerance * std::abs(cpu.loss)) << ours.loss << ", " << cpu.loss;
+  const double alike = cosine(ours.gradient, cpu.gradient);
+  EXPECT_TRUE(alike >= least_cosine) << alike;
+  testing::Test::RecordProperty("loss_error", text(std::abs(ours.loss / cpu.loss - 1)));
+  testing::Test::RecordProperty("gradient_cosine", text(alike));
+  EXPECT_EQ(ours.parameters.to_host<float>(), again.parameters.to_host<float>()) << "two runs differ";
+}
+
+TEST(SimClrCuda, AStepInBf16IsNearTheCpus) {
+  if (std::string why; Device::cuda_count(&why) == 0) GTEST_SKIP() << why;
+  expect_near(Precision::mixed_bf16(), 1e-2, 0.9);
+}
+
+TEST(SimClrCuda, AStepInTf32IsNearTheCpus) {
+  if (std::string why; Device::cuda_count(&why) == 0) GTEST_SKIP() << why;
+  expect_near(Precision::tf32_products(), 2e-3, 0.99);
+}
+
+TEST(SimClrCuda, StepsInBf16LowerTheLoss) {
+  if (std::string why; Device::cuda_count(&why) == 0) GTEST_SKIP() << why;
+  const Device cuda = Device::cuda(0);
+  const auto method = method_info("simclr").make(small_config(), cuda, Precision::mixed_bf16());
+  const auto optimizer = make_sgd(method->params(), {}, true);
+  StepState state(cuda);
+  const Views views = views_of(test::random_tensor({8, 8, 8, 3}, DType::f32, 40).to(cuda), 2);
+  std::vector<double> losses;
+  for (int step = 0; step < 6; ++step) {
+    method->params().zero_grad();
+    const Tensor loss = method->loss(views);
+    EXPECT_EQ(loss.dtype(), DType::f32);
+    losses.push_back(loss.item());
+    backward(loss);
+    StepScalars scalars;
+    scalars.step = static_cast<std::uint32_t>(step);
+    set_learning_rates(scalars, method->params(), 0.01, 1);
+    state.set(scalars);
+    optimizer->step(state);
+  }
+  EXPECT_TRUE(losses.back() < 0.9 * losses.front()) << losses.front() << " became " << losses.back();
+  EXPECT_EQ(method->encode(views.images[0]).dtype(), DType::f32);
 }
 
 }  // namespace
