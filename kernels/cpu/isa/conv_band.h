@@ -13,6 +13,7 @@ constexpr std::ptrdiff_t band_bytes = 192 << 10;
 
 /// Addresses of rows that lie `step` apart, as an odd multiple of it times a power of two: seven registers serve
 /// fourteen rows. The empty asm keeps the compiler from computing (and spilling) one for each row in front of the loop.
+template <class T>
 class RowSteps {
  public:
   KAGAMI_INLINE explicit RowSteps(std::ptrdiff_t step) {
@@ -23,7 +24,7 @@ class RowSteps {
     asm("" : "+r"(odd_[0]), "+r"(odd_[1]), "+r"(odd_[2]));
     if constexpr (tile_rows > 7) asm("" : "+r"(odd_[3]), "+r"(odd_[4]), "+r"(odd_[5]), "+r"(odd_[6]));
   }
-  KAGAMI_INLINE const float* row(const float* first, int i) const {
+  KAGAMI_INLINE T* row(T* first, int i) const {
     if (i == 0) return first;
     const int shift = __builtin_ctz(i);
     return first + (odd_[i >> (shift + 1)] << shift);
@@ -39,28 +40,32 @@ template <int R, int vectors>
 void run_tile(const float* a, std::ptrdiff_t a_step, int runs, int length, std::ptrdiff_t run_step, const float* b,
               float* c, std::ptrdiff_t row_step, bool add) {
   Float s[R][vectors] = {};
+  RowSteps<float> before(row_step);
+  before.keep();
   if (add) {
 #pragma GCC unroll 14
     for (int i = 0; i < R; ++i)
 #pragma GCC unroll 2
-      for (int j = 0; j < vectors; ++j) s[i][j] = load(c + i * row_step + j * lanes);
+      for (int j = 0; j < vectors; ++j) s[i][j] = load(before.row(c, i) + j * lanes);
   } else {
 #pragma GCC unroll 14
     for (int i = 0; i < R; ++i)
 #pragma GCC unroll 2
-      for (int j = 0; j < vectors; j += 64 / (4 * lanes)) __builtin_prefetch(c + i * row_step + j * lanes, 1);
+      for (int j = 0; j < vectors; j += 64 / (4 * lanes)) __builtin_prefetch(before.row(c, i) + j * lanes, 1);
   }
-  RowSteps steps(a_step);
+  RowSteps<const float> steps(a_step);
   for (int run = 0; run < runs; ++run, a += run_step)
     for (int t = 0; t < length; ++t, b += vectors * lanes) {
       steps.keep();
       multiply_add<R, vectors>(
           s, [&](int i) { return steps.row(a + t, i); }, b);
     }
+  RowSteps<float> after(row_step);
+  after.keep();
 #pragma GCC unroll 14
   for (int i = 0; i < R; ++i)
 #pragma GCC unroll 2
-    for (int j = 0; j < vectors; ++j) store(c + i * row_step + j * lanes, s[i][j]);
+    for (int j = 0; j < vectors; ++j) store(after.row(c, i) + j * lanes, s[i][j]);
 }
 
 /// How the pixels of a sum over rows x columns of them lie in an operand.
