@@ -46,18 +46,30 @@ struct Buffers {
   }
 };
 
-/// update(device, ranges, range count, scalars, p, g, a, b) for two steps: CUDA's float beside the CPU's double; the
-/// same bits on devices of every size.
+/// Whether `copy` is p rounded where p was written, and untouched elsewhere.
+void expect_copy(const std::vector<bf16>& copy, const std::vector<float>& p, const std::vector<UpdateRange>& written) {
+  std::vector<std::uint16_t> expected(p.size(), 0xffff);
+  for (const UpdateRange& range : written)
+    for (std::int64_t i = range.offset; i < range.offset + range.count; ++i)
+      expected[static_cast<std::size_t>(i)] = bf16(p[static_cast<std::size_t>(i)]).bits;
+  for (std::size_t i = 0; i < p.size(); ++i) ASSERT_EQ(copy[i].bits, expected[i]) << i;
+}
+
+/// update(device, ranges, range count, scalars, p, g, a, b, copy) for two steps: CUDA's float beside the CPU's double;
+/// the same bits on devices of every size. `written`: where p is updated.
 template <class F>
-void expect_updates(F&& update) {
+void expect_updates(F&& update, const std::vector<UpdateRange>& written = ranges_of_a_model()) {
   constexpr std::uint32_t steps = 2;
   Buffers start;
+  bf16 untouched;
+  untouched.bits = 0xffff;
+  const std::vector<bf16> blank(start.count, untouched);
   std::vector<double> p = widened(start.p), g = widened(start.g), a = widened(start.a), b = widened(start.b);
   const auto count = static_cast<int>(start.ranges.size());
   for (std::uint32_t step = 0; step < steps; ++step) {
     const StepScalars scalars = step_scalars(step);
     update(test_cpu(), start.ranges.data(), count, &scalars, p.data(), static_cast<const double*>(g.data()), a.data(),
-           b.data());
+           b.data(), static_cast<bf16*>(nullptr));
   }
   std::vector<float> first_p, first_a;
   Cuda device = test_cuda();
@@ -66,10 +78,11 @@ void expect_updates(F&& update) {
   under_every_schedule([&] {
     device.multiprocessors = sizes[runs++ % 3];
     const OnDevice<float> dp(start.p), dg(start.g), da(start.a), db(start.b);
+    const OnDevice<bf16> copy(blank);
     for (std::uint32_t step = 0; step < steps; ++step) {
       const OnDevice<StepScalars> scalars(std::vector<StepScalars>{step_scalars(step)});
       update(device, start.ranges.data(), count, static_cast<const StepScalars*>(scalars.data()), dp.data(),
-             static_cast<const float*>(dg.data()), da.data(), db.data());
+             static_cast<const float*>(dg.data()), da.data(), db.data(), copy.data());
     }
     if (first_p.empty()) {
       first_p = dp.host();
@@ -77,6 +90,7 @@ void expect_updates(F&& update) {
       expect_close("p", first_p, p);
       expect_close("a", first_a, a);
       expect_close("b", db.host(), b);
+      expect_copy(copy.host(), first_p, written);
     }
     EXPECT_EQ(dp.host(), first_p);
     EXPECT_EQ(da.host(), first_a);
@@ -86,9 +100,10 @@ void expect_updates(F&& update) {
 TEST(OptimizerCuda, Sgd) {
   for (const bool nesterov : {false, true}) {
     SCOPED_TRACE(nesterov);
-    expect_updates([&](auto device, auto* ranges, int count, auto* scalars, auto* p, auto* g, auto* a, auto*) {
-      sgd_update(device, ranges, count, scalars, {0.01, nesterov}, p, g, a);
-    });
+    expect_updates(
+        [&](auto device, auto* ranges, int count, auto* scalars, auto* p, auto* g, auto* a, auto*, bf16* copy) {
+          sgd_update(device, ranges, count, scalars, {0.01, nesterov}, p, g, a, copy);
+        });
   }
 }
 
@@ -99,22 +114,24 @@ TEST(OptimizerCuda, Lars) {
     settings.joint_norm = (flags & 1) != 0;
     settings.clip = (flags & 2) != 0;
     settings.lr_in_momentum = (flags & 4) != 0;
-    expect_updates([&](auto device, auto* ranges, int count, auto* scalars, auto* p, auto* g, auto* a, auto*) {
-      lars_update(device, ranges, count, scalars, settings, p, g, a);
-    });
+    expect_updates([&](auto device, auto* ranges, int count, auto* scalars, auto* p, auto* g, auto* a, auto*,
+                       bf16* copy) { lars_update(device, ranges, count, scalars, settings, p, g, a, copy); });
   }
 }
 
 TEST(OptimizerCuda, AdamW) {
-  expect_updates([&](auto device, auto* ranges, int count, auto* scalars, auto* p, auto* g, auto* a, auto* b) {
-    adamw_update(device, ranges, count, scalars, {0.05, 0.999, 1e-8}, p, g, a, b);
-  });
+  expect_updates(
+      [&](auto device, auto* ranges, int count, auto* scalars, auto* p, auto* g, auto* a, auto* b, bf16* copy) {
+        adamw_update(device, ranges, count, scalars, {0.05, 0.999, 1e-8}, p, g, a, b, copy);
+      });
 }
 
 TEST(OptimizerCuda, Ema) {
-  expect_updates([&](auto device, auto* ranges, int count, auto* scalars, auto* p, auto*, auto* a, auto*) {
-    ema_update(device, ranges[count - 1].offset + ranges[count - 1].count, scalars, p, a);
-  });
+  const UpdateRange last = ranges_of_a_model().back();
+  const std::int64_t all = last.offset + last.count;
+  expect_updates([&](auto device, auto*, int, auto* scalars, auto* p, auto*, auto* a, auto*,
+                     bf16* copy) { ema_update(device, all, scalars, p, a, copy); },
+                 {{0, all, 0, false, false}});
 }
 
 TEST(OptimizerCuda, NanStaysVisible) {
