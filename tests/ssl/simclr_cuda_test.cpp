@@ -11,8 +11,8 @@
 namespace kagami {
 namespace {
 
-/// ResNet-8, narrow, on two views of four images of 8 x 8.
-PretrainConfig small_config() {
+/// ResNet-8, narrow, for images of 8 x 8.
+PretrainConfig small_config(std::uint64_t seed = 3) {
   PretrainConfig config;
   method_info("simclr").defaults(config);
   config.arch = "resnet8";
@@ -20,7 +20,7 @@ PretrainConfig small_config() {
   config.width = 8;
   config.projector_hidden = 16;
   config.projector_dim = 8;
-  config.seed = 3;
+  config.seed = seed;
   return config;
 }
 
@@ -31,16 +31,18 @@ struct Trained {
   Tensor running;     // flat buffers
 };
 
-Trained train(Device device, int steps, const Precision& precision = DType::f32) {
-  const auto method = method_info("simclr").make(small_config(), device, precision);
+/// Steps on two views of `images` images.
+Trained train(Device device, int steps, const Precision& precision = DType::f32, int images = 4,
+              std::uint64_t seed = 3) {
+  const auto method = method_info("simclr").make(small_config(seed), device, precision);
   Params& params = method->params();
   const auto optimizer = make_sgd(params, {.weight_decay = 1e-4}, true);
   StepState state(device);
   Trained result{};
   for (int step = 0; step < steps; ++step) {
-    const Tensor images = test::random_tensor({8, 8, 8, 3}, DType::f32, 40 + static_cast<unsigned>(step));
+    const Tensor views = test::random_tensor({2 * images, 8, 8, 3}, DType::f32, 40 + static_cast<unsigned>(step));
     params.zero_grad();
-    const Tensor loss = method->loss(views_of(images.to(device), 2));
+    const Tensor loss = method->loss(views_of(views.to(device), 2));
     backward(loss);
     if (step == 0) {
       result.loss = loss.item();
@@ -80,16 +82,18 @@ double cosine(const Tensor& a, const Tensor& b) {
   return xy / std::sqrt(xx * yy);
 }
 
-/// How near a step is to the CPU's in fp32.
+/// How near a step is to the CPU's in fp32, from several initial networks. (With four images, statistics of so few
+/// values make the gradient itself depend on the last digits.)
 void expect_near(const Precision& precision, double loss_tolerance, double least_cosine) {
-  const Trained cpu = train(Device::cpu(), 1), ours = train(Device::cuda(0), 3, precision);
-  const Trained again = train(Device::cuda(0), 3, precision);
-  EXPECT_TRUE(std::abs(ours.loss - cpu.loss) <= loss_tolerance * std::abs(cpu.loss)) << ours.loss << ", " << cpu.loss;
-  const double alike = cosine(ours.gradient, cpu.gradient);
-  EXPECT_TRUE(alike >= least_cosine) << alike;
-  testing::Test::RecordProperty("loss_error", text(std::abs(ours.loss / cpu.loss - 1)));
-  testing::Test::RecordProperty("gradient_cosine", text(alike));
-  EXPECT_EQ(ours.parameters.to_host<float>(), again.parameters.to_host<float>()) << "two runs differ";
+  for (std::uint64_t seed = 1; seed <= 3; ++seed) {
+    const Trained cpu = train(Device::cpu(), 1, DType::f32, 8, seed);
+    const Trained ours = train(Device::cuda(0), 1, precision, 8, seed);
+    EXPECT_TRUE(std::abs(ours.loss - cpu.loss) <= loss_tolerance * std::abs(cpu.loss)) << ours.loss << ", " << cpu.loss;
+    const double alike = cosine(ours.gradient, cpu.gradient);
+    EXPECT_TRUE(alike >= least_cosine) << "seed " << seed << ": " << alike;
+  }
+  const Trained first = train(Device::cuda(0), 2, precision), again = train(Device::cuda(0), 2, precision);
+  EXPECT_EQ(first.parameters.to_host<float>(), again.parameters.to_host<float>()) << "two runs differ";
 }
 
 TEST(SimClrCuda, AStepInBf16IsNearTheCpus) {
