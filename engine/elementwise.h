@@ -91,7 +91,10 @@ void elementwise_forward(Cpu, const Op& op, const BroadcastWalk& walk, const std
 }
 template <class Op, class T, std::size_t N>
 void elementwise_backward(Cpu, const Op& op, const BroadcastWalk& walk, const std::array<const T*, N>& x, const T* dy,
-                          const std::array<T*, N>& dx, const std::array<Accumulate, N>& accumulate) {
+                          std::array<T*, N> dx, const std::array<Wide<T>*, N>& apart,
+                          const std::array<Accumulate, N>& accumulate) {
+  for (std::size_t k = 0; k < N; ++k)
+    if (apart[k]) dx[k] = apart[k];
   elementwise_gradient_rows(op, walk, x, dy, dx, accumulate, std::make_index_sequence<N>{});
 }
 
@@ -121,8 +124,10 @@ Tensor elementwise(const Op& op, const std::array<Tensor, N>& inputs) {
       std::array<const T*, N> x;
       std::array<T*, N> dx{};
       std::array<Accumulate, N> accumulate{};
-      std::array<Tensor, N>
-          apart;  // gradients that cannot be written in place: stretched inputs, one tensor given twice
+      // Gradients that cannot be written in place: stretched inputs, one tensor given twice. They are summed, so beside
+      // bf16 they are f32.
+      std::array<Tensor, N> apart;
+      std::array<Wide<T>*, N> apart_data{};
       for (std::size_t k = 0; k < N; ++k) {
         x[k] = saved[k].template data<T>();
         if (!d.wants(static_cast<int>(k))) continue;
@@ -133,11 +138,11 @@ Tensor elementwise(const Op& op, const std::array<Tensor, N>& inputs) {
           dx[k] = target.tensor.template data<T>();
           accumulate[k] = target.accumulate;
         } else {
-          apart[k] = Tensor::empty(dy.shape(), dy.dtype(), dy.device());
-          dx[k] = apart[k].template data<T>();
+          apart[k] = Tensor::empty(dy.shape(), wide_of(dy.dtype()), dy.device());
+          apart_data[k] = apart[k].template data<Wide<T>>();
         }
       }
-      elementwise_backward(device, op, *walk, x, dy.data<T>(), dx, accumulate);
+      elementwise_backward(device, op, *walk, x, dy.data<T>(), dx, apart_data, accumulate);
       for (std::size_t k = 0; k < N; ++k)
         if (apart[k]) d.add(static_cast<int>(k), cast(sum_to_shape(apart[k], saved[k].shape()), dy.dtype()));
     });

@@ -63,16 +63,16 @@ __device__ Vec<Wide<T>, N> elementwise_slopes(const Op& op, const Vec<const T*, 
   using W = Wide<T>;
   return op.template df<W>(W(x[K][at[K]])...);
 }
-/// dx[k][i] (+)= dy[i] * df(x...)[k]; null where no gradient is wanted.
+/// dx[k][i] (+)= dy[i] * df(x...)[k], or apart[k][i] = that; both null where no gradient is wanted.
 template <class Op, class T, int N>
 __global__ void elementwise_backward_kernel(Op op, DeviceWalk<N> walk, Vec<const T*, N> x, const T* dy, Vec<T*, N> dx,
-                                            Vec<Accumulate, N> accumulate, std::int64_t count) {
+                                            Vec<Wide<T>*, N> apart, Vec<Accumulate, N> accumulate, std::int64_t count) {
   using W = Wide<T>;
   for (std::int64_t i = first_element(); i < count; i += element_step()) {
     const Vec<W, N> d = elementwise_slopes<Op, T, N>(op, x, walk.offsets(i), std::make_index_sequence<N>{});
     for (int k = 0; k < N; ++k) {
-      if (!dx[k]) continue;
-      cuda::put(dx[k][i], W(dy[i]) * d[k], accumulate[k]);
+      if (dx[k]) cuda::put(dx[k][i], W(dy[i]) * d[k], accumulate[k]);
+      if (apart[k]) apart[k][i] = W(dy[i]) * d[k];
     }
   }
 }
@@ -88,15 +88,18 @@ void elementwise_forward(const Cuda& device, const Op& op, const BroadcastWalk& 
 
 template <class Op, class T, std::size_t N>
 void elementwise_backward(const Cuda& device, const Op& op, const BroadcastWalk& walk, const std::array<const T*, N>& x,
-                          const T* dy, const std::array<T*, N>& dx, const std::array<Accumulate, N>& accumulate) {
+                          const T* dy, const std::array<T*, N>& dx, const std::array<Wide<T>*, N>& apart,
+                          const std::array<Accumulate, N>& accumulate) {
   Vec<const T*, N> inputs;
   Vec<T*, N> gradients;
+  Vec<Wide<T>*, N> sums;
   Vec<Accumulate, N> modes;
   std::copy(x.begin(), x.end(), inputs.v);
   std::copy(dx.begin(), dx.end(), gradients.v);
+  std::copy(apart.begin(), apart.end(), sums.v);
   std::copy(accumulate.begin(), accumulate.end(), modes.v);
   launch_elements<elementwise_backward_kernel<Op, T, N>>(device, walk.count(), op, device_walk<N>(walk), inputs, dy,
-                                                         gradients, modes, walk.count());
+                                                         gradients, sums, modes, walk.count());
 }
 
 }  // namespace kagami::detail
