@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Prints what kernels_vs_vendor measured (--benchmark_out=FILE.json) as a table in Markdown: a row a kernel, geometric means last.
 
-    vendor_table.py FILE.json [FILE.json ...]
+    vendor_table.py [--json MERGED.json] FILE.json [FILE.json ...]
 
 ratio: the vendor's time / ours; older: the same against the vendor's fastest kernel that does not need sm_90; roofline: the least possible time / ours.
 """
@@ -47,10 +47,22 @@ def line(name, entry, note):
     return "| " + " | ".join([name, *cells, note]) + " |"
 
 
+def merge(paths, to):
+    """One file of all rows, with the first file's context."""
+    files = [json.load(open(path)) for path in paths]
+    with open(to, "w") as file:
+        json.dump({"context": files[0]["context"], "benchmarks": [entry for f in files for entry in f["benchmarks"]]}, file, indent=1)
+
+
 def main(paths):
+    merged = None
+    if paths[:1] == ["--json"]:
+        merged, paths = paths[1], paths[2:]
     if not paths:
         print(__doc__, file=sys.stderr)
         return 2
+    if merged:
+        merge(paths, merged)
     everything = []
     for path in paths:
         context, rows = rows_of(path)

@@ -1,6 +1,7 @@
 #include "apps/support/common_options.h"
 
 #include <algorithm>
+#include <iostream>
 
 #include "engine/error.h"
 #include "kernels/cpu/conv_algorithm.h"
@@ -37,7 +38,12 @@ Device DeviceOption::device() const { return device_named(name); }
 Device device_named(const std::string& name) {
   if (name == "cpu") return Device::cpu();
   if (name == "auto") {
-    if (Device::cuda_count() == 0) return Device::cpu();
+    if (std::string why; Device::cuda_count(&why) == 0) {
+#if KAGAMI_HAS_CUDA  // a build without CUDA has nothing to say
+      std::cerr << "Computes on the CPU: " << why << '\n';
+#endif
+      return Device::cpu();
+    }
     const Device first = Device::cuda(0);
     return first.emulated() ? Device::cpu() : first;
   }

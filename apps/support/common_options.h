@@ -28,7 +28,7 @@ struct DeviceOption {
 };
 
 /// The device a name means: cpu, cuda (the first), cuda:N, or auto: the first CUDA device if there is a real one, else
-/// the CPU. Throws InputError where there is no such device, saying why.
+/// the CPU (a build with CUDA prints a line that says why). Throws InputError where there is no such device, saying why.
 Device device_named(const std::string& name);
 
 /// The precision a name means on a device: fp32, tf32, bf16 (mixed: f32 parameters, statistics and losses), or auto:

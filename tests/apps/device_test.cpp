@@ -179,5 +179,15 @@ TEST(Device, WithoutCudaTheProgramSaysSo) {
   EXPECT_NE(outcome.err.find("cuda:0: no such device"), std::string::npos) << outcome.err;
 }
 
+TEST(Device, WithoutCudaAutoComputesOnTheCpu) {
+  std::string why;
+  if (Device::cuda_count(&why) > 0) GTEST_SKIP() << "there is a CUDA device";
+  const test::TemporaryFolder folder;
+  const test::Outcome outcome = test::kagami(folder.path(), tiny_run("run", "auto"));
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  const bool says_why = outcome.err.find("Computes on the CPU: " + why) != std::string::npos;
+  EXPECT_EQ(says_why, why.find("built without CUDA") == why.npos) << outcome.err;
+}
+
 }  // namespace
 }  // namespace kagami::apps

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <stdexcept>
 #include <thread>
 
@@ -18,6 +19,13 @@ namespace kagami::test {
 namespace {
 
 using namespace std::chrono_literals;
+
+/// The program under test: the one built beside the tests, or, where these were copied to another machine, what the
+/// environment's KAGAMI_PROGRAM says.
+const char* program() {
+  const char* other = std::getenv("KAGAMI_PROGRAM");
+  return other ? other : KAGAMI_PROGRAM;
+}
 
 /// In the child: never returns.
 [[noreturn]] void become_program(const std::filesystem::path& folder, std::vector<char*> arguments,
@@ -37,7 +45,7 @@ using namespace std::chrono_literals;
   const int errors = open(err.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
   const int input = open("/dev/null", O_RDONLY);
   if (chdir(folder.c_str()) != 0 || dup2(input, 0) < 0 || dup2(output, 1) < 0 || dup2(errors, 2) < 0) _exit(127);
-  execv(KAGAMI_PROGRAM, arguments.data());
+  execv(program(), arguments.data());
   _exit(127);
 }
 
@@ -48,7 +56,7 @@ Running::Running(const std::filesystem::path& folder, const std::vector<std::str
   const std::string name = ".output-" + std::to_string(number++);
   out_ = folder / (name + ".out");
   err_ = folder / (name + ".err");
-  std::vector<std::string> words{KAGAMI_PROGRAM};
+  std::vector<std::string> words{program()};
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<char*> pointers;
   for (std::string& word : words) pointers.push_back(word.data());

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <span>
+#include <string>
 #include <vector>
 
 #include "kernels/cuda/cuda.h"
@@ -46,6 +47,10 @@ class OnDevice {
   T* data_;
   std::size_t count_;
 };
+
+/// What an instruction whose rounding only hardware knows gave, under a name. On a GPU it is kept in the folder that
+/// KAGAMI_GOLDEN names; the emulator's is compared with what tests/kernels/golden has of hardware, where it has some.
+void compare_with_hardware(const std::string& name, const std::vector<float>& values);
 
 /// Runs a case under every schedule of the emulator (once on a GPU): the orders in which threads run and asynchronous
 /// copies land.

@@ -69,30 +69,32 @@ __global__ void one_mma_tf32(const float* a, const float* b, const float* c, flo
 }
 
 template <auto Kernel, class T>
-double mma_error(int k, const std::vector<T>& a, const std::vector<T>& b) {
+double mma_error(const std::string& name, int k, const std::vector<T>& a, const std::vector<T>& b) {
   const std::vector<float> c = random_floats(16 * 8, 3);
   std::vector<double> want = product_with_transpose(16, 8, k, a, b);
   for (std::size_t i = 0; i < c.size(); ++i) want[i] += static_cast<double>(c[i]);
   OnDevice<T> on_a(a), on_b(b);
   OnDevice<float> on_c(c), on_d(c.size());
   launch<Kernel>(test_cuda(), dim3{1}, dim3{32}, 0, on_a.data(), on_b.data(), on_c.data(), on_d.data());
+  compare_with_hardware(name, on_d.host());
   return relative_error(on_d.host(), want);
 }
 
 TEST(Ptx, MmaM16N8K16OfBf16) {
-  under_every_schedule(
-      [] { EXPECT_TRUE((mma_error<one_mma_bf16>(16, random_bf16(16 * 16, 1), random_bf16(8 * 16, 2)) <= 1e-6)); });
+  under_every_schedule([] {
+    EXPECT_TRUE((mma_error<one_mma_bf16>("mma_bf16", 16, random_bf16(16 * 16, 1), random_bf16(8 * 16, 2)) <= 1e-6));
+  });
 }
 
 TEST(Ptx, MmaM16N8K8OfTf32) {
   std::vector<float> a = random_floats(16 * 8, 1), b = random_floats(8 * 8, 2);
   under_every_schedule([&] {
-    const double rounded_inside = mma_error<one_mma_tf32>(8, a, b);
+    const double rounded_inside = mma_error<one_mma_tf32>("mma_tf32_rounded", 8, a, b);
     EXPECT_TRUE(rounded_inside > 1e-6 && rounded_inside <= 1e-3) << rounded_inside;
   });
   for (auto* values : {&a, &b})
     for (float& x : *values) x = static_cast<float>(bf16(x));  // exact in tf32
-  under_every_schedule([&] { EXPECT_TRUE(mma_error<one_mma_tf32>(8, a, b) <= 1e-6); });
+  under_every_schedule([&] { EXPECT_TRUE(mma_error<one_mma_tf32>("mma_tf32", 8, a, b) <= 1e-6); });
 }
 
 __global__ void round_to_tf32(const float* in, std::uint32_t* out) { out[threadIdx.x] = ptx::to_tf32(in[threadIdx.x]); }
@@ -260,6 +262,8 @@ void expect_wgmma() {
   const TensorMap map_b = TransB ? map_of(on_b, {N, 64}, {64, 64}) : map_of(on_b, {64, N}, {64, 64});
   launch<wgmma_tile<N, TransA, TransB>>(test_cuda(), dim3{1}, dim3{128}, sizeof(Tiles),
                                         map_of(on_a, {64, 64}, {64, 64}), map_b, c.data());
+  compare_with_hardware("wgmma_n" + std::to_string(N) + "_" + std::to_string(TransA) + std::to_string(TransB),
+                        c.host());
   EXPECT_TRUE(relative_error(c.host(), product_with_transpose(64, N, 64, a, b)) <= 1e-6);
 }
 

@@ -1,0 +1,139 @@
+# Sourced by gpu_check.sh: its parts. Each writes $out/PART.json and its table at the end of what it prints; `deadline`
+# is when it must be done, in seconds since 1970.
+
+seconds_left() { echo $((deadline - $(date +%s))); }
+# within SECONDS COMMAND...: a command that may take so long, and no longer than the part may.
+within() {
+  local most=$1 left
+  left=$(seconds_left)
+  shift
+  if [ "$left" -le 5 ]; then echo "-- no time left for: $*"; return 124; fi
+  timeout "$((most < left ? most : left))" "$@"
+}
+
+# A Python with torch for the comparison of steps; else any Python, for the tables.
+find_python() {
+  local candidate
+  for candidate in build/peers/bin/python python3; do
+    if "$candidate" -c 'import torch, torchvision' 2>/dev/null; then echo "$candidate"; return; fi
+  done
+  command -v python3 || true
+}
+
+# Builds the preset cuda and gathers stripped programs with the libraries they need but the C and C++ ones.
+pack() {
+  local nvcc program
+  nvcc=$(command -v nvcc || echo "${CUDA_HOME:-/usr/local/cuda}/bin/nvcc")
+  if [ ! -x "$nvcc" ]; then
+    echo "scripts/gpu_check.sh: no nvcc here and no $packed: run 'scripts/gpu_check.sh pack' where the toolkit is, copy $packed" >&2
+    return 1
+  fi
+  cmake --preset cuda >/dev/null
+  cmake --build build/cuda -j "$(nproc)" --target kagami_tests kagami_program kernels_vs_vendor pretrain_bench
+  rm -rf "$packed"
+  mkdir -p "$packed/lib"
+  for program in tests/kagami_tests kagami bench/kernels_vs_vendor bench/pretrain_bench; do
+    strip -o "$packed/$(basename "$program")" "build/cuda/$program"
+    ldd "build/cuda/$program" | awk '/=> \// {print $3}' | grep -vE '/(libc|libm|libdl|libpthread|librt|ld-linux[^/]*|libstdc\+\+|libgcc_s)\.so' |
+      xargs -r cp -Lt "$packed/lib"
+  done
+  du -sh "$packed"
+}
+
+# Every test of CUDA code. The tests write what tensor-core instructions gave into $out/golden: copied to
+# tests/kernels/golden they are what the emulator is compared with.
+part_verify() {
+  local failed=0 small='Ptx*:CopyCuda*:SoftmaxCuda*:OptimizerCuda*:NtXentCuda*' sanitizer="not run: compute-sanitizer is not installed"
+  mkdir -p "$out/golden"
+  KAGAMI_GOLDEN=$(realpath "$out")/golden KAGAMI_PROGRAM=$PWD/$packed/kagami within 300 $packed/kagami_tests --gtest_output="json:$out/verify.json" --gtest_brief=1 \
+    --gtest_filter='*Cuda*:Ptx*:Ops*:BatchNorm*:Conv*:Pool*:Device*-OpsReference*:OpsList*' || failed=1
+  if command -v compute-sanitizer >/dev/null; then
+    sanitizer="no errors"
+    for tool in memcheck racecheck initcheck synccheck; do
+      echo "-- compute-sanitizer --tool $tool"
+      within 60 compute-sanitizer --tool $tool --error-exitcode 9 $packed/kagami_tests --gtest_brief=1 --gtest_filter="$small" || {
+        local code=$?
+        if [ $code = 9 ]; then sanitizer="$tool found errors, see the log"; failed=1; else sanitizer="not run to its end ($tool: exit code $code)"; fi
+        break
+      }
+    done
+  fi
+  echo "| GPU | tests | failed | skipped | compute-sanitizer |"
+  echo "|---|---|---|---|---|"
+  "$python" - "$out/verify.json" "$gpu" "$sanitizer" <<'PYTHON'
+import json, sys
+cases = [t for s in json.load(open(sys.argv[1]))["testsuites"] for t in s["testsuite"]]
+ran = [t for t in cases if t.get("status") == "RUN"]
+failed = [t for t in ran if t.get("failures")]
+for t in failed: print(f"FAILED {t['classname']}.{t['name']}", file=sys.stderr)
+print(f"| {sys.argv[2]} | {len(ran)} | {len(failed)} | {sum(t.get('result') == 'SKIPPED' for t in cases)} | {sys.argv[3]} |")
+PYTHON
+  return $failed
+}
+
+# Rows in chunks, the most telling first: a chunk that is done stays done, so a second run goes on where time ran out.
+part_kernels() {
+  local chunks=(
+    'bf16-resnet18=^conv/bf16/.*/resnet18' 'bf16-resnet50=^conv/bf16/.*/resnet50-256' 'bf16-norm=^batch_norm/bf16/.*/resnet18|^batch_norm/bf16/.*/resnet50-256'
+    'matmul=^matmul/' 'flat=^(augment|optimizer|ntxent)/' 'tf32-resnet18=^conv/tf32/.*/resnet18' 'fp32-resnet18=^conv/fp32/.*/resnet18'
+    'fp32-norm=^batch_norm/fp32/.*/resnet18' 'bf16-resnet50-512=^conv/bf16/.*/resnet50-512' 'bf16-norm-512=^batch_norm/bf16/.*/resnet50-512'
+    'tf32-resnet50=^conv/tf32/.*/resnet50-256' 'fp32-resnet50=^conv/fp32/.*/resnet50-256')
+  local chunk file left=0
+  mkdir -p "$out/kernels"
+  for chunk in "${chunks[@]}"; do
+    file=$out/kernels/${chunk%%=*}.json
+    [ ! -s "$file" ] || continue
+    if within 300 $packed/kernels_vs_vendor --benchmark_filter="${chunk#*=}" --benchmark_out="$file.part"; then
+      mv "$file.part" "$file"
+    else
+      rm -f "$file.part"
+      left=$((left + 1))
+      echo "-- left for another run: ${chunk%%=*}"
+    fi
+  done
+  "$python" bench/vendor_table.py --json "$out/kernels.json" "$out"/kernels/*.json
+  if [ $left -gt 0 ]; then echo "$left of ${#chunks[@]} groups are left: run this part again"; fi
+  ! grep -q '"error_occurred": true' "$out"/kernels/*.json
+}
+
+# The same step by both sides, in turns.
+part_steps() {
+  within "$(seconds_left)" "$python" bench/peers/gpu_steps.py --kagami $packed/pretrain_bench --json "$out/steps.json" --seconds "$(seconds_left)"
+}
+
+# Learns, repeats to the same bits, goes on after a stop to the same bits, and continues on the CPU.
+part_train() {
+  local runs=build/gpu_check_runs small=(--data procedural:4000 --arch resnet18 --batch 256 --epochs 2 --knn-every 0 --seed 5 --device cuda)
+  rm -rf $runs
+  within 120 $packed/kagami pretrain "${small[@]}" --out $runs/a
+  within 120 $packed/kagami pretrain "${small[@]}" --out $runs/b
+  same "$runs/a" "$runs/b" "a second run"
+  $packed/kagami pretrain "${small[@]}" --out $runs/c & local stopped=$!
+  while [ ! -s $runs/c/log.jsonl ] && kill -0 $stopped 2>/dev/null; do sleep 0.2; done
+  kill -INT $stopped 2>/dev/null || true
+  wait $stopped || true
+  within 120 $packed/kagami pretrain --resume --out $runs/c
+  same "$runs/a" "$runs/c" "a run that was stopped and resumed"
+  within 240 $packed/kagami pretrain --data procedural --recipe apps/recipes/simclr-demo.ini --device cuda --out $runs/learns
+  cp $runs/learns/log.jsonl "$out/train.json"
+  echo "| run | last line of its log |"
+  echo "|---|---|"
+  echo "| simclr-demo on the procedural images | $(tail -1 $runs/learns/log.jsonl) |"
+}
+
+# same RUN RUN WHAT: their weights are the same bytes.
+same() {
+  if "$python" - "$1/checkpoint.safetensors" "$2/checkpoint.safetensors" <<'PYTHON'
+import json, struct, sys
+def tensors(path):
+    data = open(path, "rb").read()
+    length = struct.unpack("<Q", data[:8])[0]
+    header = json.loads(data[8 : 8 + length])
+    header.pop("__metadata__", None)
+    return {name: data[8 + length + t["data_offsets"][0] : 8 + length + t["data_offsets"][1]] for name, t in header.items()}
+a, b = map(tensors, sys.argv[1:])
+differ = [name for name in a if a[name] != b.get(name)]
+sys.exit(f"{len(differ)} of {len(a)} tensors differ, {differ[:3]}" if differ or a.keys() != b.keys() else 0)
+PYTHON
+  then echo "-- $3 gives bitwise the same state"; else echo "-- $3 gives OTHER bits"; return 1; fi
+}
