@@ -2,7 +2,8 @@
 // random images in memory. Alone it prints a line a round; with --round it speaks the lock-step protocol of
 // bench/README.md.
 //
-//   pretrain_bench [--device auto|cpu|cuda|cuda:N] [--model resnet18] [--size 32|224] [--batch 512] [--steps N]
+//   pretrain_bench [--device auto|cpu|cuda|cuda:N] [--precision auto|bf16|tf32|fp32] [--model resnet18] [--size 32|224]
+//   [--batch 512] [--steps N]
 //                  [--hidden 512] [--rounds N] [--threads N] [--round]
 #include <atomic>
 #include <cstdio>
@@ -24,7 +25,7 @@ namespace {
 struct Options {
   std::map<std::string, std::string> values{{"device", "auto"}, {"model", "resnet18"}, {"size", "32"},
                                             {"batch", "512"},   {"steps", "20"},       {"rounds", "5"},
-                                            {"threads", "0"},   {"hidden", "512"}};
+                                            {"threads", "0"},   {"precision", "auto"}, {"hidden", "512"}};
   bool lock_step = false;
 
   Options(int argc, char** argv) {
@@ -117,10 +118,11 @@ int run(int argc, char** argv) {
   const Device device = apps::device_named(options["device"]);
   const PretrainConfig config = configured(options);
   const Dataset data = random_images(config.batch * config.log_every, options.integer("size"));
-  Pretraining pretraining(config, data, device);
+  const Precision precision = apps::precision_named(options["precision"], device);
+  Pretraining pretraining(config, data, device, "", precision);
   const std::string facts = text(R"({"name": "kagami", "version": ")" KAGAMI_VERSION R"(", "device": ")", device,
-                                 R"(", "precision": "fp32", )", R"("model": ")", config.arch, R"(", "views": )",
-                                 2 * config.batch, R"(, "size": )", options["size"], '}');
+                                 R"(", "precision": ")", precision, R"(", )", R"("model": ")", config.arch,
+                                 R"(", "views": )", 2 * config.batch, R"(, "size": )", options["size"], '}');
   Rounds rounds(options, facts);
   if (!options.lock_step) std::puts(facts.c_str());
   pretraining.run("", rounds, rounds.stop);

@@ -33,9 +33,9 @@ if [ "$quick" = no ]; then
 
   # CUDA without a GPU or toolkit: the same kernels, compiled by the C++ compiler; every op case runs on them too.
   cmake --preset emulated "${launcher[@]}"
-  cmake --build build/emulated -j "$jobs" --target kagami_tests
+  cmake --build build/emulated -j "$jobs" --target kagami_tests kernels_vs_vendor
   build/emulated/tests/kagami_tests --gtest_filter='*Cuda*:*Emulator*:*Ptx*:Ops*:BatchNorm*:Conv*:Pool*:Device*' --gtest_brief=1
-  ctest --preset emulated -R '^gdb$'
+  ctest --preset emulated -R "^(gdb|kernels-vs-vendor)$"
 fi
 
 # Last, so that the closing lines are those of the whole suite. One test at a time: each uses all processors itself.

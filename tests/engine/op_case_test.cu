@@ -15,11 +15,11 @@ struct Square {
   static constexpr const char* name = "square";
   double factor, offset;
   template <class T>
-  T f(T x) const {
+  KAGAMI_HD T f(T x) const {
     return x * x;
   }
   template <class T>
-  Vec<T, 1> df(T x) const {
+  KAGAMI_HD Vec<T, 1> df(T x) const {
     return {T(factor) * x + T(offset)};
   }
 };
