@@ -25,8 +25,9 @@ namespace {
 
 /// What a resumed run may change: where the images lie, what it is computed with, what it tells.
 constexpr const char* free_on_resume[] = {
-    "data",      "threads",  "cpu",         "conv",        "device",       "precision",       "log-every",
-    "knn-every", "knn-bank", "knn-queries", "probe-every", "probe-images", "checkpoint-every"};
+    "data",      "threads",           "cpu",         "conv",         "device",
+    "precision", "device-data-limit", "record-step", "log-every",    "knn-every",
+    "knn-bank",  "knn-queries",       "probe-every", "probe-images", "checkpoint-every"};
 
 struct Call {
   PretrainOptions run;

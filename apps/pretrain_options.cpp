@@ -61,6 +61,11 @@ void PretrainOptions::declare(Options& options) {
            "of activations and products: bf16 (parameters, statistics and losses stay fp32), tf32 (products only), "
            "fp32 (exact); auto: bf16 on a GPU, fp32 on the CPU")
       .one_of({"auto", "bf16", "tf32", "fp32"});
+  options
+      .add("device-data-limit", config.device_data_limit, "N",
+           "CUDA: training images of more than N MiB stay on the host, and come to the device batch by batch")
+      .between(0, 1e9);
+  options.add("record-step", config.record_step, "CUDA: record the step once, and launch it as a whole from then on");
 }
 
 void PretrainOptions::declare_network(Options& options) {

@@ -6,6 +6,7 @@
 
 #include "engine/in_place.h"
 #include "engine/tensor_impl.h"
+#include "engine/work.h"
 
 namespace kagami {
 
@@ -123,6 +124,7 @@ bool recording(const std::vector<Tensor>& inputs) {
 
 std::vector<Tensor> record(std::string_view op, const std::vector<Tensor>& inputs, std::vector<Tensor> outputs,
                            BackwardOfMany backward) {
+  note_op(op);
   if (!recording(inputs)) return outputs;
   auto node = std::make_shared<Node>();
   node->op = op;
@@ -153,6 +155,7 @@ std::vector<Tensor> record(std::string_view op, const std::vector<Tensor>& input
 }
 
 Tensor record(std::string_view op, const std::vector<Tensor>& inputs, Tensor output, Backward backward) {
+  note_op(op);
   if (!recording(inputs)) return output;
   return record(op, inputs, std::vector<Tensor>{std::move(output)},
                 [backward = std::move(backward)](const std::vector<Tensor>& dys, Gradients& d) { backward(dys[0], d); })
@@ -192,6 +195,7 @@ void backward(const Tensor& output, const Tensor& gradient) {
     const std::vector<Tensor> dys = std::exchange(node->gradients, std::vector<Tensor>(node->gradients.size()));
     const BackwardOfMany function = std::exchange(node->backward, nullptr);
     Gradients d = GraphAccess::make_gradients(*node);
+    const BackwardPass pass(node->op);
     function(dys, d);
     for (Node::Edge& edge : node->inputs)
       if (edge.node && edge.node->has_gradient()) pending.emplace(edge.node->sequence, edge.node);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/error.h"
+#include "engine/work.h"
 #if KAGAMI_HAS_CUDA
 #include "kernels/cuda/runtime.h"
 #endif
@@ -20,7 +21,7 @@ struct Device::State {
   int number = -1;  // of a CUDA device
   mutable Arena memory;
 #if KAGAMI_HAS_CUDA
-  CUstream_st* stream = nullptr;
+  CUstream_st *stream = nullptr, *feed = nullptr;
   cuda::DeviceProperties properties;
   IndexFault* fault = nullptr;  // pinned: kernels write it, the host reads it after it has waited
   mutable std::mutex guard;     // of the sites
@@ -59,8 +60,10 @@ Device Device::cuda(int number) {
   const State*& state = states[static_cast<std::size_t>(number)];
   if (!state) {
     auto* made = new State(number, {[number](std::size_t bytes) { return cuda::allocate(number, bytes); },
-                                    [number](void* block) { cuda::release(number, block); }});
+                                    [number](void* block) { cuda::release(number, block); },
+                                    [number] { return text("cuda:", number, ", ", current_work()); }});
     made->stream = cuda::create_stream(number);
+    made->feed = cuda::create_stream(number);
     made->properties = cuda::properties(number);
     made->fault = new (cuda::allocate_pinned(sizeof(IndexFault))) IndexFault{};
     state = made;
@@ -73,12 +76,21 @@ Device Device::cuda(int number) {
 bool Device::emulated() const { return state_->properties.emulated; }
 Cuda Device::as_cuda() const { return {&state_->memory, state_->stream, state_->properties.multiprocessors}; }
 
+CUstream_st* Device::feed_stream() const { return state_->feed; }
+
+void Device::refuse_in_recording(const char* what) const {
+  if (is_cpu() || !cuda::capturing(state_->stream)) return;
+  throw std::runtime_error(text(*this, ", ", current_work(), ": ", what,
+                                " cannot be part of a recorded step; move it out of the step, or do it on the device"));
+}
+
 void Device::copy_in(void* to, const void* host, std::size_t bytes) const {
   if (bytes == 0) return;
   if (is_cpu()) {
     std::memcpy(to, host, bytes);
     return;
   }
+  refuse_in_recording("a copy of host memory to the device");
   cuda::copy(to, host, bytes, state_->stream);
   cuda::synchronize(state_->stream);
 }
@@ -89,6 +101,7 @@ void Device::copy_out(void* host, const void* from, std::size_t bytes) const {
     std::memcpy(host, from, bytes);
     return;
   }
+  refuse_in_recording("a read of the device's memory on the host");
   cuda::copy(host, from, bytes, state_->stream);
   synchronize();
 }
@@ -113,8 +126,9 @@ void Device::clear(void* to, std::size_t bytes) const {
 
 void Device::synchronize() const {
   if (is_cpu()) return;
+  refuse_in_recording("a wait for the device");
   cuda::synchronize(state_->stream);
-  report_fault();
+  report_index_fault();
 }
 
 IndexFault* Device::index_fault() const { return state_->fault; }
@@ -128,8 +142,8 @@ std::uint32_t Device::fault_site(const std::string& before, const std::string& a
   return number;
 }
 
-void Device::report_fault() const {
-  if (state_->fault->site == 0) return;
+void Device::report_index_fault() const {
+  if (is_cpu() || state_->fault->site == 0) return;
   const IndexFault fault = std::exchange(*state_->fault, IndexFault{});
   const std::lock_guard lock(state_->guard);
   const auto& [before, after] = state_->sites.at(fault.site - 1);
@@ -158,9 +172,10 @@ void Device::clear(void* to, std::size_t bytes) const {
   if (bytes > 0) std::memset(to, 0, bytes);
 }
 void Device::synchronize() const {}
+void Device::refuse_in_recording(const char*) const {}
 IndexFault* Device::index_fault() const { return nullptr; }
 std::uint32_t Device::fault_site(const std::string&, const std::string&) const { return 0; }
-void Device::report_fault() const {}
+void Device::report_index_fault() const {}
 
 #endif
 

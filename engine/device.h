@@ -28,6 +28,7 @@ class Device {
   Cpu as_cpu() const;
 #if KAGAMI_HAS_CUDA
   Cuda as_cuda() const;
+  CUstream_st* feed_stream() const;  ///< for copies that run beside the device's work
 #endif
   Arena& memory() const;
 
@@ -39,15 +40,18 @@ class Device {
   /// Waits until the device has done what was queued.
   void synchronize() const;
 
+  /// Throws std::runtime_error while this thread records a step on the device: `what` cannot be part of it.
+  void refuse_in_recording(const char* what) const;
+
   /// Where kernels note an index that is out of range, and the number under which a message about indices that are
   /// checked in one place goes: "<before>[position] = value<after>". copy_out() and synchronize() throw it as
   /// InputError.
   IndexFault* index_fault() const;
   std::uint32_t fault_site(const std::string& before, const std::string& after) const;
+  void report_index_fault() const;  ///< after a wait for the device
 
  private:
   struct State;
-  void report_fault() const;
   const State* state_ = nullptr;
 };
 

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "engine/tensor.h"
+#include "engine/work.h"
 
 namespace kagami {
 
@@ -39,6 +40,7 @@ void dispatch_on_cpu(std::string_view op, const Tensor& x, F& f) {
 /// compile; one whose f takes a Cpu has none by choice, and says so.
 template <class F>
 void dispatch(std::string_view op, const Tensor& x, F&& f) {
+  note_op(op);
 #if KAGAMI_HAS_CUDA
   if (!x.device().is_cpu()) {
     check(x.dtype() == DType::f32 || x.dtype() == DType::bf16, op, ": computes in f32 or bf16 on ", x.device(),

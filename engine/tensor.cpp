@@ -73,7 +73,11 @@ Tensor Tensor::empty(Shape shape, DType dtype, Device device, MemoryUse use) {
   auto impl = std::make_shared<TensorImpl>();
   impl->shape = shape;
   impl->dtype = dtype;
-  impl->storage = std::make_shared<Storage>(device, static_cast<std::size_t>(shape.numel()) * size_of(dtype), use);
+  try {
+    impl->storage = std::make_shared<Storage>(device, static_cast<std::size_t>(shape.numel()) * size_of(dtype), use);
+  } catch (const OutOfMemory& error) {
+    throw OutOfMemory(text(error.what(), " (wanted: ", name_of(use), ' ', shape, ' ', dtype, ')'));
+  }
   return GraphAccess::wrap(std::move(impl));
 }
 

@@ -21,10 +21,12 @@ std::vector<NamedTensor> read_tensors(const SafetensorsFile& file, Device device
 void write_tensors(const std::filesystem::path& path, const std::vector<NamedTensor>& tensors,
                    const Metadata& metadata) {
   std::vector<StoredTensor> stored;
+  std::vector<Tensor> on_host;
   for (const NamedTensor& entry : tensors) {
-    const auto dims = entry.tensor.shape().dims();
-    stored.push_back(
-        {entry.name, stored_type_of(entry.tensor.dtype()), {dims.begin(), dims.end()}, entry.tensor.raw()});
+    const Tensor& t = entry.tensor;
+    on_host.push_back(t.device().is_cpu() ? t : t.to(Device::cpu()));
+    const auto dims = t.shape().dims();
+    stored.push_back({entry.name, stored_type_of(t.dtype()), {dims.begin(), dims.end()}, on_host.back().raw()});
   }
   write_safetensors(path, stored, metadata);
 }

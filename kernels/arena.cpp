@@ -9,9 +9,6 @@
 #include <mutex>
 #include <new>
 #include <sstream>
-#include <stdexcept>
-#include <unordered_map>
-#include <vector>
 
 namespace kagami {
 namespace {
@@ -48,6 +45,7 @@ struct Arena::Impl {
   struct Block {
     std::size_t bytes;
     MemoryUse use;
+    ArenaRegion* region;  // that it goes back to, if any
   };
   MemorySource source;
   mutable std::mutex guard;
@@ -64,9 +62,10 @@ struct Arena::Impl {
     cached.clear();
   }
 
-  void* from_cache(std::size_t& bytes) {
+  /// A free block of `bytes`, or of up to `slack` more: `bytes` becomes its size.
+  void* from_cache(std::size_t& bytes, std::size_t slack) {
     const auto it = cached.lower_bound(bytes);
-    if (it == cached.end() || it->first > bytes + bytes / 4) return nullptr;
+    if (it == cached.end() || it->first > bytes + slack) return nullptr;
     void* block = it->second.back();
     it->second.pop_back();
     bytes = it->first;
@@ -74,23 +73,45 @@ struct Arena::Impl {
     return block;
   }
 
+  void* from_region(ArenaRegion& region, std::size_t bytes, ArenaRegion::Growth growth) {
+    std::vector<void*>& free = region.free_[bytes];
+    if (!free.empty()) {
+      void* block = free.back();
+      free.pop_back();
+      stats.set_aside -= bytes;
+      return block;
+    }
+    if (growth == ArenaRegion::Growth::refused)
+      throw std::logic_error(of_whom() + "an allocation of " + std::to_string(bytes) +
+                             " bytes that the runs before did not make");
+    void* block = from_cache(bytes, 0);
+    return block ? block : from_system(bytes);
+  }
+
+  /// "cuda:0, in op x: ", for messages.
+  std::string of_whom() const { return source.what_happens ? source.what_happens() + ": " : std::string(); }
+
   void* from_system(std::size_t bytes) {
     void* block = source.allocate(bytes);
     if (!block) {
       free_cached();
       block = source.allocate(bytes);
     }
-    if (!block) {
-      std::ostringstream message;
-      message << "out of memory: " << bytes << " bytes wanted while " << stats.live << " are in use (";
-      for (int i = 0; i < memory_uses; ++i)
-        message << (i ? ", " : "") << name_of(static_cast<MemoryUse>(i)) << ' ' << stats.live_by_use[i];
-      message << "); a smaller batch needs less";
-      throw std::runtime_error(message.str());
-    }
+    if (!block) throw OutOfMemory(no_more(bytes));
     stats.reserved += bytes;
     ++stats.system_allocations;
     return block;
+  }
+
+  std::string no_more(std::size_t bytes) const {
+    std::ostringstream message;
+    message << of_whom() << "out of memory: " << bytes << " bytes wanted while " << stats.live << " are in use (";
+    for (int i = 0; i < memory_uses; ++i)
+      message << (i ? ", " : "") << name_of(static_cast<MemoryUse>(i)) << ' ' << stats.live_by_use[i];
+    message << ')';
+    if (stats.set_aside > 0) message << " and " << stats.set_aside << " are set aside for the recorded step";
+    message << "; a smaller batch needs less";
+    return message.str();
   }
 };
 
@@ -102,7 +123,7 @@ MemorySource host_memory() {
     if (block && bytes >= huge) madvise(block, size, MADV_HUGEPAGE);
     return block;
   };
-  return {allocate, [](void* block) { std::free(block); }};
+  return {allocate, [](void* block) { std::free(block); }, {}};
 }
 
 Arena::Arena(MemorySource source) : impl_(std::make_unique<Impl>()) { impl_->source = std::move(source); }
@@ -112,9 +133,11 @@ Arena::~Arena() { impl_->free_cached(); }
 void* Arena::allocate(std::size_t bytes, MemoryUse use) {
   std::size_t size = rounded(bytes);
   const std::lock_guard lock(impl_->guard);
-  void* block = impl_->from_cache(size);
+  ArenaRegion* region = ArenaRegion::current_;
+  if (region && &region->arena_ != this) region = nullptr;
+  void* block = region ? impl_->from_region(*region, size, ArenaRegion::growth_) : impl_->from_cache(size, size / 4);
   if (!block) block = impl_->from_system(size);
-  impl_->live.emplace(block, Impl::Block{size, use});
+  impl_->live.emplace(block, Impl::Block{size, use, region});
   MemoryStats& stats = impl_->stats;
   stats.live += size;
   stats.peak = std::max(stats.peak, stats.live);
@@ -134,7 +157,12 @@ void Arena::release(void* block) noexcept {
   impl_->live.erase(it);
   impl_->stats.live -= record.bytes;
   impl_->stats.live_by_use[static_cast<int>(record.use)] -= record.bytes;
-  impl_->cached[record.bytes].push_back(block);
+  if (record.region) {
+    record.region->free_[record.bytes].push_back(block);
+    impl_->stats.set_aside += record.bytes;
+  } else {
+    impl_->cached[record.bytes].push_back(block);
+  }
 }
 
 MemoryStats Arena::stats() const {
@@ -151,6 +179,33 @@ void Arena::reset_peak() {
 void Arena::trim() {
   const std::lock_guard lock(impl_->guard);
   impl_->free_cached();
+}
+
+thread_local ArenaRegion* ArenaRegion::current_ = nullptr;
+thread_local ArenaRegion::Growth ArenaRegion::growth_ = ArenaRegion::Growth::allowed;
+
+ArenaRegion::ArenaRegion(Arena& arena) : arena_(arena) {}
+
+ArenaRegion::~ArenaRegion() {
+  Arena::Impl& arena = *arena_.impl_;
+  const std::lock_guard lock(arena.guard);
+  for (auto& [block, record] : arena.live)
+    if (record.region == this) record.region = nullptr;
+  for (auto& [bytes, blocks] : free_) {
+    arena.stats.set_aside -= bytes * blocks.size();
+    auto& cached = arena.cached[bytes];
+    cached.insert(cached.end(), blocks.begin(), blocks.end());
+    if (cached.empty()) arena.cached.erase(bytes);
+  }
+}
+
+ArenaRegion::Scope::Scope(ArenaRegion& region, Growth growth) : region_before_(current_), growth_before_(growth_) {
+  current_ = &region;
+  growth_ = growth;
+}
+ArenaRegion::Scope::~Scope() {
+  current_ = region_before_;
+  growth_ = growth_before_;
 }
 
 }  // namespace kagami

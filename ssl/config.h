@@ -65,6 +65,10 @@ struct PretrainConfig {
   std::int64_t probe_images = 512;  ///< training images of the collapse probe; 0: none
   std::int64_t probe_every = 0;     ///< steps between probes; 0: at ends of epochs, below a hundredth of the time
   int checkpoint_every = 1;         ///< epochs between checkpoints
+
+  // CUDA. Neither changes a bit of the result.
+  std::int64_t device_data_limit = 8192;  ///< MiB: training images of more than that come to the device batch by batch
+  bool record_step = true;                ///< the step is recorded once, then a run of it is one launch
 };
 
 /// The learning rate after scaling, and how it came about: "0.06 x 512 / 256 = 0.12".

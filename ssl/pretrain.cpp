@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <deque>
 #include <limits>
 
 #include "engine/autograd.h"
@@ -19,6 +20,8 @@ namespace kagami {
 namespace {
 
 constexpr double not_measured = std::numeric_limits<double>::quiet_NaN();
+/// How far the host may be ahead of a CUDA device: as many losses are on their way back.
+constexpr int steps_ahead = 3;
 constexpr const char* checkpoint_format = "kagami checkpoint 1";
 
 class Stopwatch {
@@ -63,7 +66,9 @@ struct Pretraining::Impl {
         feed(d.train, c, where),
         method(method_info(c.method).make(c, where, precision)),
         optimizer(make_optimizer(c, method->params())),
-        state(where) {
+        state(where),
+        step(where, c.record_step),
+        losses(where, steps_ahead + 1) {
     progress.epochs = config.epochs;
     progress.steps_per_epoch = feed.steps_per_epoch();
     progress.steps = progress.epochs * progress.steps_per_epoch;
@@ -81,14 +86,17 @@ struct Pretraining::Impl {
   void train_step();
   void prepare_scalars();
 
+  /// Adds the losses of the last steps to the epoch's but for the last few, which may still be on their way.
+  void take_losses(int left_over = 0);
+
   // The loop.
   double timed_step();
   void announce(const PretrainPlan& plan, PretrainObserver& observer) const;
-  void advance();
+  void advance(PretrainObserver& observer);
   PretrainPlan plan();
   void run_probe(PretrainObserver& observer);
   void end_epoch(PretrainObserver& observer, double seconds);
-  StepReport report(double images_per_second, double seconds_left) const;
+  StepReport report(double images_per_second, double seconds_left);
   void save(const std::filesystem::path& folder, PretrainObserver& observer);
 
   /// Everything that a step changes, sharing memory: what a checkpoint holds beside the network's state dict.
@@ -112,15 +120,24 @@ struct Pretraining::Impl {
   std::optional<KnnMonitor> knn;
   std::optional<CollapseProbe> probe;
   std::optional<CollapseReport> first_probe;  // before the first step
-  Tensor loss;
-  double epoch_loss = 0;  // sum over the steps of this epoch
+  /// Of the last step. A recorded step writes these very tensors again.
+  struct Results {
+    Tensor loss, compared, accuracy;
+  } results;
+  Readback losses;
+  struct Asked {
+    std::int64_t step;
+    double lr;
+  };
+  std::deque<Asked> asked;  // the steps whose losses are on their way
+  double epoch_loss = 0;    // sum over the steps of this epoch
   std::int64_t saved_step = -1;
 };
 
 void Pretraining::Impl::forward_and_backward() {
   method->params().zero_grad();
-  const Tensor value = method->loss(feed.batch(progress.epoch, progress.epoch_step));
-  loss = value.detach();
+  const Tensor value = method->loss(feed.views(state));
+  results = {value.detach(), method->compared(), method->contrastive_accuracy()};
   backward(value);
 }
 
@@ -154,15 +171,19 @@ double Pretraining::Impl::timed_step() {
   constexpr int most_rounds = 8;
   constexpr double most_seconds = 20, hardly_faster = 0.9;
   const Stopwatch whole;
+  prepare_scalars();
+  feed.prepare(progress.epoch, progress.epoch_step);
   double least = std::numeric_limits<double>::infinity(), before = least;
   for (int round = 0; round < most_rounds && whole.seconds() < most_seconds; ++round) {
     const Stopwatch watch;
-    forward_and_backward();
+    step.rehearse(method->program(progress), [this] { forward_and_backward(); });
+    device.synchronize();
     const double seconds = watch.seconds();
     least = std::min(least, seconds);
     if (round > 0 && seconds > hardly_faster * before) break;
     before = seconds;
   }
+  feed.done();
   return least;
 }
 
@@ -194,29 +215,44 @@ void Pretraining::Impl::announce(const PretrainPlan& plan, PretrainObserver& obs
   if (first_probe) observer.on_probe(*first_probe);
 }
 
+void Pretraining::Impl::take_losses(int left_over) {
+  while (losses.pending() > left_over) {
+    const double value = losses.take();
+    const Asked of = asked.front();
+    asked.pop_front();
+    if (!std::isfinite(value))
+      throw std::runtime_error(text("the loss became ", value, " at step ", of.step, " (learning rate ", of.lr,
+                                    "): a lower learning rate or a longer warm-up may help"));
+    epoch_loss += value;
+  }
+}
+
 /// The next step, whichever program it is.
-void Pretraining::Impl::advance() {
+void Pretraining::Impl::advance(PretrainObserver& observer) {
+  const int program = method->program(progress), kernels_before = step.kernels(program);
   prepare_scalars();
-  step.run(method->program(progress));
-  const double value = loss.item();
-  if (!std::isfinite(value))
-    throw std::runtime_error(text("the loss became ", value, " at step ", progress.step, " (learning rate ",
-                                  state.host().lr[0], "): a lower learning rate or a longer warm-up may help"));
-  epoch_loss += value;
+  feed.prepare(progress.epoch, progress.epoch_step);
+  step.run(program);
+  feed.done();
+  if (step.kernels(program) != kernels_before)
+    observer.on_note(text("the step is recorded: from now on one launch of ", step.kernels(program), " kernels"));
+  losses.request(results.loss);
+  asked.push_back({progress.step, state.host().lr[0]});
+  take_losses(device.is_cpu() ? 0 : steps_ahead);
   ++progress.step;
   ++progress.epoch_step;
   method->between_steps(progress);
 }
 
-StepReport Pretraining::Impl::report(double images_per_second, double seconds_left) const {
-  const Spread spread_now = spread(method->compared());
-  const Tensor accuracy = method->contrastive_accuracy();
+StepReport Pretraining::Impl::report(double images_per_second, double seconds_left) {
+  take_losses();
+  const Spread spread_now = spread(results.compared);
   return {.progress = progress,
-          .loss = loss.item(),
+          .loss = results.loss.item(),
           .lr = state.host().lr[0],
           .images_per_second = images_per_second,
           .seconds_left = seconds_left,
-          .contrastive_accuracy = accuracy ? accuracy.item() : not_measured,
+          .contrastive_accuracy = results.accuracy ? results.accuracy.item() : not_measured,
           .std_sqrt_d = spread_now.std_sqrt_d,
           .m_o = spread_now.m_o,
           .m_r = spread_now.m_r};
@@ -227,6 +263,7 @@ void Pretraining::Impl::run_probe(PretrainObserver& observer) {
 }
 
 void Pretraining::Impl::end_epoch(PretrainObserver& observer, double seconds) {
+  take_losses();
   EpochReport ended{.epoch = progress.epoch,
                     .mean_loss = epoch_loss / static_cast<double>(progress.steps_per_epoch),
                     .seconds = seconds,
@@ -245,6 +282,7 @@ void Pretraining::Impl::end_epoch(PretrainObserver& observer, double seconds) {
 }
 
 void Pretraining::Impl::save(const std::filesystem::path& folder, PretrainObserver& observer) {
+  take_losses();
   if (folder.empty() || saved_step == progress.step) return;
   std::vector<NamedTensor> tensors = method->params().state_dict();
   for (NamedTensor& t : state_tensors()) tensors.push_back(std::move(t));
@@ -275,6 +313,7 @@ Pretraining::Pretraining(const PretrainConfig& config, const Dataset& data, Devi
 Pretraining::~Pretraining() = default;
 const Progress& Pretraining::progress() const { return impl_->progress; }
 Method& Pretraining::method() { return *impl_->method; }
+std::vector<NamedTensor> Pretraining::state() const { return impl_->state_tensors(); }
 std::optional<double> Pretraining::knn_accuracy() const { return impl_->knn_accuracy(); }
 
 void Pretraining::resume(const std::filesystem::path& folder, bool use_previous) {
@@ -315,7 +354,7 @@ PretrainOutcome Pretraining::run(const std::filesystem::path& folder, PretrainOb
   std::int64_t reported = run.progress.step;
   while (run.progress.step < run.progress.steps) {
     const Stopwatch step_watch;
-    run.advance();
+    run.advance(observer);
     step_seconds += (step_watch.seconds() - step_seconds) / std::min(++steps_timed, 20);
     const Progress at = run.progress;
     const bool epoch_over = at.epoch_step == at.steps_per_epoch;

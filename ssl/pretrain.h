@@ -79,6 +79,8 @@ class Pretraining {
 
   const Progress& progress() const;
   Method& method();
+  /// The optimizer's and the method's state, sharing memory: what a checkpoint holds beside the network.
+  std::vector<NamedTensor> state() const;
   /// kNN accuracy now, in [0, 1]; empty where the data has no labels or no test split.
   std::optional<double> knn_accuracy() const;
 

@@ -171,6 +171,19 @@ TEST(Device, EvaluationsOnCudaSeeTheFeaturesOfTheCpu) {
   EXPECT_EQ(test::kagami(folder.path(), {"knn", "--run", "run", "--device", "cuda:99"}).code, 2);
 }
 
+TEST(Device, OutOfMemoryNamesWhatIsWantedAndWhatHoldsTheRest) {
+  if (Device::cuda_count() == 0 || !Device::cuda(0).emulated()) GTEST_SKIP() << "needs an emulated device";
+  const test::TemporaryFolder folder;
+  setenv("KAGAMI_EMULATOR_MEMORY", "300000", 1);
+  const test::Outcome outcome = test::kagami(folder.path(), tiny_run("run", "cuda"));
+  unsetenv("KAGAMI_EMULATOR_MEMORY");
+  EXPECT_EQ(outcome.code, 1);
+  const std::string line = outcome.err.substr(outcome.err.rfind("kagami"));
+  for (const char* part : {"cuda:0, ", "out of memory: ", " bytes wanted while ", "activations ", "parameters ",
+                           "(wanted: activations [", "] f32)"})
+    EXPECT_NE(line.find(part), std::string::npos) << part << " is not in: " << outcome.err;
+}
+
 TEST(Device, WithoutCudaTheProgramSaysSo) {
   if (Device::cuda_count() > 0) GTEST_SKIP() << "there is a CUDA device";
   const test::TemporaryFolder folder;

@@ -17,7 +17,7 @@ TEST(StepState, KernelsReadWhatTheHostWrote) {
 }
 
 TEST(CapturedStep, RunsTheProgramAskedFor) {
-  CapturedStep step;
+  CapturedStep step(Device::cpu());
   int plain = 0, other = 0;
   step.add(0, [&] { ++plain; });
   step.add(2, [&] { ++other; });

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "tests/kernels/cuda_case.h"
 #include "tests/op_case.h"
 
 namespace kagami {
@@ -35,6 +36,21 @@ TEST(TensorFile, TensorsOfEveryTypeComeBack) {
     EXPECT_EQ(found->tensor.to(DType::f64).to_host<double>(), expected.tensor.to(DType::f64).to_host<double>());
   }
 }
+
+#if KAGAMI_HAS_CUDA
+TEST(TensorFile, WhatIsOnADeviceIsWrittenWhenItIsThere) {
+  if (std::string why; Device::cuda_count(&why) == 0) GTEST_SKIP() << why;
+  under_every_schedule([] {
+    const TemporaryFile file;
+    const Tensor t = Tensor::full({3}, 1, DType::f32, Device::cuda(0));
+    t.device().synchronize();
+    t.fill(7);  // queued
+    write_tensors(file.path, {{"t", t}}, {});
+    EXPECT_EQ(read_tensors(SafetensorsFile(file.path), Device::cpu())[0].tensor.to_host<float>(),
+              std::vector<float>(3, 7));
+  });
+}
+#endif
 
 TEST(TensorFile, CountersArePassedOverAndOtherTypesNamed) {
   const TemporaryFile file;
