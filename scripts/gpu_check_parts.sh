@@ -45,6 +45,7 @@ pack() {
 part_verify() {
   local failed=0 small='Ptx*:CopyCuda*:SoftmaxCuda*:OptimizerCuda*:NtXentCuda*' sanitizer="not run: compute-sanitizer is not installed"
   mkdir -p "$out/golden"
+  rm -f "$out/verify.json"
   KAGAMI_GOLDEN=$(realpath "$out")/golden KAGAMI_PROGRAM=$PWD/$packed/kagami within 300 $packed/kagami_tests --gtest_output="json:$out/verify.json" --gtest_brief=1 \
     --gtest_filter='*Cuda*:Ptx*:Ops*:BatchNorm*:Conv*:Pool*:Device*-OpsReference*:OpsList*' || failed=1
   if command -v compute-sanitizer >/dev/null; then
@@ -58,6 +59,7 @@ part_verify() {
       }
     done
   fi
+  if [ ! -s "$out/verify.json" ]; then echo "the tests did not come to their end"; return 1; fi
   echo "| GPU | tests | failed | skipped | compute-sanitizer |"
   echo "|---|---|---|---|---|"
   "$python" - "$out/verify.json" "$gpu" "$sanitizer" <<'PYTHON'
@@ -83,7 +85,7 @@ part_kernels() {
   for chunk in "${chunks[@]}"; do
     file=$out/kernels/${chunk%%=*}.json
     [ ! -s "$file" ] || continue
-    if within 300 $packed/kernels_vs_vendor --benchmark_filter="${chunk#*=}" --benchmark_out="$file.part"; then
+    if within 300 $packed/kernels_vs_vendor --benchmark_filter="${chunk#*=}" --benchmark_out="$file.part" && [ -s "$file.part" ]; then
       mv "$file.part" "$file"
     else
       rm -f "$file.part"
