@@ -36,6 +36,9 @@ if [ "$quick" = no ]; then
   cmake --build build/emulated -j "$jobs" --target kagami_tests kernels_vs_vendor
   build/emulated/tests/kagami_tests --gtest_filter='*Cuda*:*Emulator*:*Ptx*:Ops*:BatchNorm*:Conv*:Pool*:Device*' --gtest_brief=1
   ctest --preset emulated -R "^(gdb|kernels-vs-vendor)$"
+
+  # Where nvcc is: the same kernels for one architecture, without spills. test_all.sh does it for all of them.
+  scripts/check_ptxas.sh --arch 80
 fi
 
 # Last, so that the closing lines are those of the whole suite. One test at a time: each uses all processors itself.

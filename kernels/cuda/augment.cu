@@ -4,6 +4,7 @@
 //
 // The resize makes an output pixel from its window of the image in one go, columns first as the CPU does. Windows
 // overlap, so columns are summed about twice (four times for bicubic); in return no source is too large.
+// ptxas: the steps of a view are an array that is indexed at run time
 #include "kernels/augment.h"
 
 #include <algorithm>
