@@ -97,6 +97,10 @@ void PretrainOptions::declare_training(Options& options) {
   options.group("Training");
   options.add("epochs", config.epochs, "N", "passes over the training images").between(1, 1e6);
   options.add("batch", config.batch, "N", "images a step; each gives two views").between(2, 1 << 24);
+  options
+      .add("micro-batch", config.micro_batch, "N",
+           "images in memory at a time: the same loss over the whole batch, in two passes; batch norm sees N; 0: all")
+      .between(0, 1 << 24);
   options.add("optimizer", config.optimizer, "NAME", "rule of the update").one_of({"sgd", "lars", "adamw"});
   options.add("lr", config.lr, "X", "learning rate before scaling").above(0);
   options.add("lr-scaling", config.lr_scaling, "NAME", "linear: lr x batch / 256; sqrt: lr x sqrt(batch)")

@@ -68,6 +68,9 @@ void validate(const PretrainConfig& config) {
   check_at_least("width", config.width, 0);
   check_at_least("epochs", config.epochs, 1);
   check_at_least("batch", config.batch, 2);
+  check_at_least("micro-batch", config.micro_batch, 0);
+  check(config.micro_batch == 0 || config.batch % config.micro_batch == 0, "micro-batch: parts of ", config.micro_batch,
+        " images do not divide a batch of ", config.batch);
   check_positive("temperature", config.temperature);
   check_positive("lr", config.lr);
   check_at_least("warmup-epochs", config.warmup_epochs, 0);

@@ -36,6 +36,7 @@ struct PretrainConfig {
   // Optimization.
   int epochs = 100;
   int batch = 256;                    ///< images a step; each gives two views
+  int micro_batch = 0;                ///< images whose graph is kept at a time (ssl/micro_batch.h); 0: all
   std::string optimizer = "sgd";      ///< sgd | lars | adamw
   double lr = 0.06;                   ///< before scaling
   std::string lr_scaling = "linear";  ///< linear (lr batch / 256) | sqrt (lr sqrt(batch)) | none

@@ -47,6 +47,17 @@ class Method {
   virtual Tensor project(const Tensor& h) const = 0;      ///< g(h), eval mode, no graph
 };
 
+/// A method that compares the vectors of a whole batch with each other: loss(views) = loss_of(embed(views)).
+class ContrastiveMethod : public Method {
+ public:
+  enum class RunningStatistics { move, stay };
+
+  Tensor loss(const Views& views) final { return loss_of(embed(views, RunningStatistics::move)); }
+  /// [V*N, dim] in the graph, batch norm in train mode; `running` says whether its running statistics move.
+  virtual Tensor embed(const Views& views, RunningStatistics running) = 0;
+  virtual Tensor loss_of(const Tensor& z) = 0;  ///< a scalar in the graph; what compared() then gives is z
+};
+
 struct MethodInfo {
   std::string name;
   std::string summary;                            ///< one line: what it is, which paper

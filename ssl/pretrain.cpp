@@ -15,6 +15,7 @@
 #include "ssl/feed.h"
 #include "ssl/knn_monitor.h"
 #include "ssl/metrics.h"
+#include "ssl/micro_batch.h"
 
 namespace kagami {
 namespace {
@@ -69,6 +70,8 @@ struct Pretraining::Impl {
         state(where),
         step(where, c.record_step),
         losses(where, steps_ahead + 1) {
+    check(config.micro_batch == 0 || dynamic_cast<ContrastiveMethod*>(method.get()), "micro-batch: '", config.method,
+          "' does not compare images of a batch with each other; a smaller --batch does the same");
     progress.epochs = config.epochs;
     progress.steps_per_epoch = feed.steps_per_epoch();
     progress.steps = progress.epochs * progress.steps_per_epoch;
@@ -136,9 +139,15 @@ struct Pretraining::Impl {
 
 void Pretraining::Impl::forward_and_backward() {
   method->params().zero_grad();
-  const Tensor value = method->loss(feed.views(state));
+  const Views views = feed.views(state);
+  Tensor value;
+  if (config.micro_batch > 0) {
+    value = backward_in_parts(dynamic_cast<ContrastiveMethod&>(*method), views, config.micro_batch);
+  } else {
+    value = method->loss(views);
+    backward(value);
+  }
   results = {value.detach(), method->compared(), method->contrastive_accuracy()};
-  backward(value);
 }
 
 void Pretraining::Impl::train_step() {

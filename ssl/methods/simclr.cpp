@@ -8,7 +8,7 @@
 namespace kagami {
 namespace {
 
-class SimClr final : public Method {
+class SimClr final : public ContrastiveMethod {
  public:
   SimClr(const PretrainConfig& config, Device device, const Precision& precision)
       : temperature_(config.temperature),
@@ -18,10 +18,14 @@ class SimClr final : public Method {
     params_.allocate(device, precision, config.seed);
   }
 
-  /// Algorithm 1: both views through one encoder and projector; each vector must find its other view among all others.
-  Tensor loss(const Views& views) override {
-    const Tensor h = encoder_->forward(views.all, norm_);
-    const Tensor z = projector_.forward(h, norm_);
+  /// Algorithm 1: both views through one encoder and projector ...
+  Tensor embed(const Views& views, RunningStatistics running) override {
+    BatchNormOptions norm = norm_;
+    if (running == RunningStatistics::stay) norm.momentum = 0;
+    return projector_.forward(encoder_->forward(views.all, norm), norm);
+  }
+  /// ... each vector must find its other view among all others.
+  Tensor loss_of(const Tensor& z) override {
     const NtXent result = ntxent(z, temperature_);
     compared_ = z.detach();
     accuracy_ = result.accuracy;

@@ -127,6 +127,25 @@ TEST_F(PretrainTest, RunsReportsAndLearns) {
   EXPECT_EQ(*heard.epochs.back().knn, *run.knn_accuracy());
 }
 
+TEST_F(PretrainTest, ABatchInPartsTrains) {
+  const auto trained = [&](int micro_batch, Listener& heard) {
+    PretrainConfig config = small_config();
+    config.epochs = 12;
+    config.micro_batch = micro_batch;
+    Pretraining run(config, data, Device::cpu());
+    EXPECT_EQ(go(run, heard), PretrainOutcome::finished);
+    fs::remove_all(folder);
+    fs::create_directories(folder);
+    return weights(run);
+  };
+  Listener whole, one_part, halves;
+  const std::vector<float> expected = trained(0, whole);
+  EXPECT_EQ(trained(16, one_part), expected);
+  EXPECT_NE(trained(8, halves), expected);  // batch norm sees eight images
+  EXPECT_LT(halves.epochs.back().mean_loss, halves.epochs.front().mean_loss - 0.1);
+  EXPECT_TRUE(std::abs(halves.epochs.back().mean_loss - whole.epochs.back().mean_loss) < 0.3);
+}
+
 // Every place to stop: within an epoch, at its end, one step before the end of the run.
 TEST_F(PretrainTest, StoppedAndResumedAnywhereItEndsWithTheSameBits) {
   Pretraining whole(small_config(), data, Device::cpu());
