@@ -40,7 +40,7 @@ mutant() {
   if ! (cd "$copy/source" && build) >"$log" 2>&1; then
     echo "DOES NOT BUILD: $(grep -m1 error "$log")"
     missed=$((missed + 1))
-  elif timeout 300 "$copy/build/tests/kagami_tests" --gtest_filter="$filter" --gtest_brief=1 >"$log" 2>&1; then
+  elif (timeout 300 "$copy/build/tests/kagami_tests" --gtest_filter="$filter" --gtest_brief=1 >"$log" 2>&1; exit $?) 2>/dev/null; then
     echo "MISSED by $filter"
     missed=$((missed + 1))
   else
