@@ -20,6 +20,15 @@ def serve(ready, answer):
         print(json.dumps(answer(line.strip())), flush=True)
 
 
+def speeds(facts, one_round, stepped, rounds):
+    """A measured program's answers: `facts` and images per second of one_round(), whenever asked where it is `stepped`, else the median of `rounds`."""
+    if stepped:
+        serve(facts, lambda line: {"images_per_second": one_round()})
+        return
+    measured = [one_round() for _ in range(rounds)]
+    print(json.dumps(facts | {"images_per_second": statistics.median(measured), "rounds": measured}))
+
+
 def repeat_for(seconds, step):
     """Calls step() until `seconds` have passed; returns (calls, elapsed)."""
     calls, start = 0, time.perf_counter()

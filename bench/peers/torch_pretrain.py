@@ -10,8 +10,6 @@ view, projector with one hidden layer). --compile takes torch.compile's mode for
 """
 
 import argparse
-import json
-import statistics
 import sys
 import time
 
@@ -122,11 +120,7 @@ def main():
     name = torch.cuda.get_device_name(step.device) if step.device.type == "cuda" else "cpu"
     facts = {"name": "torch", "version": torch.__version__, "device": name, "model": options.model, "size": options.size, "views": 2 * options.batch,
              "precision": options.precision if step.device.type == "cuda" else "fp32", "compile": options.compile}
-    if options.round:
-        lockstep.serve(facts, lambda line: {"images_per_second": step.views_per_second(options.steps)})
-        return
-    rounds = [step.views_per_second(options.steps) for _ in range(options.rounds)]
-    print(json.dumps(facts | {"images_per_second": statistics.median(rounds), "rounds": rounds}))
+    lockstep.speeds(facts, lambda: step.views_per_second(options.steps), options.round, options.rounds)
 
 
 if __name__ == "__main__":

@@ -114,11 +114,7 @@ def main():
     layout, speeds = faster_layout(options)
     facts |= {"layout": layout, "layout_speeds": speeds}
     step = Step(options, layout, options.batch)
-    if options.round:
-        lockstep.serve(facts, lambda line: {"images_per_second": step.images_per_second(options.round_seconds)})
-        return
-    rounds = [step.images_per_second(options.round_seconds) for _ in range(options.rounds)]
-    print(json.dumps(facts | {"images_per_second": statistics.median(rounds), "rounds": rounds}))
+    lockstep.speeds(facts, lambda: step.images_per_second(options.round_seconds), options.round, options.rounds)
 
 
 if __name__ == "__main__":
