@@ -120,13 +120,21 @@ Tensor dropout(const Tensor& x, double probability, bool training, const Philox&
                const StepScalars* step = nullptr);
 
 // Losses: scalars.
-struct NtXent {
+struct ContrastiveLoss {
   Tensor loss;
-  Tensor accuracy;  ///< outside the graph: the share of rows more similar to their positive than to every other row
+  Tensor accuracy;  ///< outside the graph: the share of rows more similar to their positive than to every negative
 };
 /// SimCLR's loss (Chen et al. 2020, equation 1), averaged over the 2N rows of z [2N, dim]: the two views of N images,
 /// row i + N being the positive of row i. Normalises the rows itself; keeps no 2N x 2N matrix.
-NtXent ntxent(const Tensor& z, double temperature);
+ContrastiveLoss ntxent(const Tensor& z, double temperature);
+/// What the keys of other queries are to a query.
+enum class OtherKeys { ignored, negatives };
+/// InfoNCE (van den Oord et al. 2018) as MoCo has it, averaged over the queries [n, dim]: query i must find key i of
+/// the keys [n, dim] among the vectors of the queue [m, dim] (or empty) and, where they are negatives, the other keys.
+/// Similarity is the dot product over the temperature; rows are taken as they are, so normalise them. The queue gets no
+/// gradient; keeps no n x m matrix.
+ContrastiveLoss info_nce(const Tensor& queries, const Tensor& keys, const Tensor& queue, double temperature,
+                         OtherKeys others = OtherKeys::ignored);
 /// -log softmax(logits)[label], averaged over the rows; logits [rows, classes], labels i32 [rows]. Rows with the label
 /// `ignore` do not count; if none is left, that is an error, on CUDA a loss of NaN.
 Tensor cross_entropy(const Tensor& logits, const Tensor& labels, std::optional<std::int32_t> ignore = {});

@@ -43,7 +43,7 @@ pack() {
 # Every test of CUDA code. The tests write what tensor-core instructions gave into $out/golden: copied to
 # tests/kernels/golden they are what the emulator is compared with.
 part_verify() {
-  local failed=0 small='Ptx*:CopyCuda*:SoftmaxCuda*:OptimizerCuda*:NtXentCuda*' sanitizer="not run: compute-sanitizer is not installed"
+  local failed=0 small='Ptx*:CopyCuda*:SoftmaxCuda*:OptimizerCuda*:ContrastiveCuda*' sanitizer="not run: compute-sanitizer is not installed"
   mkdir -p "$out/golden"
   rm -f "$out/verify.json"
   KAGAMI_GOLDEN=$(realpath "$out")/golden KAGAMI_PROGRAM=$PWD/$packed/kagami within 300 $packed/kagami_tests --gtest_output="json:$out/verify.json" --gtest_brief=1 \
@@ -77,7 +77,7 @@ PYTHON
 part_kernels() {
   local chunks=(
     'bf16-resnet18=^conv/bf16/.*/resnet18' 'bf16-resnet50=^conv/bf16/.*/resnet50-256' 'bf16-norm=^batch_norm/bf16/.*/resnet18|^batch_norm/bf16/.*/resnet50-256'
-    'matmul=^matmul/' 'flat=^(augment|optimizer|ntxent)/' 'tf32-resnet18=^conv/tf32/.*/resnet18' 'fp32-resnet18=^conv/fp32/.*/resnet18'
+    'matmul=^matmul/' 'flat=^(augment|optimizer|ntxent|info_nce)/' 'tf32-resnet18=^conv/tf32/.*/resnet18' 'fp32-resnet18=^conv/fp32/.*/resnet18'
     'fp32-norm=^batch_norm/fp32/.*/resnet18' 'bf16-resnet50-512=^conv/bf16/.*/resnet50-512' 'bf16-norm-512=^batch_norm/bf16/.*/resnet50-512'
     'tf32-resnet50=^conv/tf32/.*/resnet50-256' 'fp32-resnet50=^conv/fp32/.*/resnet50-256')
   local chunk file left=0

@@ -67,13 +67,15 @@ mutant bn_sums_not_awaited batch_norm.cu 'BatchNormCuda*' '/values\[i\]\[thread(
 mutant bn_sums_overwritten batch_norm.cu 'BatchNormCuda*' '/__device__ double add(const/,/#pragma/s|__syncthreads();||'
 mutant bn_centres_not_awaited batch_norm.cu 'BatchNormCuda*' '/centres\[sums.channel()\] = /,/float centre/s|__syncthreads();||'
 mutant bn_tree_without_barrier batch_norm.cu 'BatchNormCuda*' '/for (int step = finish_slices/,/if (slice/s|__syncthreads();||'
-# NT-Xent.
-mutant ntxent_operands_overwritten ntxent.cu 'NtXentCuda*' '/k < shape.dim; k += depth/,/operands.rows.load/s|__syncthreads();||'
-mutant ntxent_operands_not_awaited ntxent.cu 'NtXentCuda*' '/operands.columns.load(shape, unit, first_column, k)/,/#pragma/s|__syncthreads();||'
-mutant ntxent_vectors_overwritten ntxent.cu 'NtXentCuda*' '/k < tile; k += depth/,/shared.vectors.load/s|__syncthreads();||'
-mutant ntxent_keeps_the_diagonal ntxent.cu 'NtXentCuda*' 's/j == i || j >= shape.rows/j >= shape.rows/'
+# Contrastive losses.
+mutant contrastive_operands_overwritten contrastive.cu 'ContrastiveCuda*' '/k < rows.dim; k += depth/,/operands.rows.load/s|__syncthreads();||'
+mutant contrastive_operands_not_awaited contrastive.cu 'ContrastiveCuda*' '/operands.columns.load(columns, k)/,/#pragma/s|__syncthreads();||'
+mutant contrastive_vectors_overwritten contrastive.cu 'ContrastiveCuda*' '/k < tile; k += depth/,/shared.weighed.load/s|__syncthreads();||'
+mutant contrastive_keeps_what_is_no_negative contrastive.cu 'ContrastiveCuda*' 's/ || (met.of_keys && !shape.is_negative(i, j))//'
+mutant contrastive_queue_without_its_tail contrastive.cu 'ContrastiveCuda*' 's/!met.has(column() + c) || //'
+mutant contrastive_hides_nan contrastive.cu 'ContrastiveCuda*' 's/more.largest = larger_or_nan(s\[c\], more.largest)/more.largest = s[c] > more.largest ? s[c] : more.largest/'
 # Reductions and the rest.
-mutant reduce_overwritten reduce.cuh 'ReduceCuda*:Ops*:NtXentCuda*' 's|__syncthreads();  // the reduction before may still be read||'
+mutant reduce_overwritten reduce.cuh 'ReduceCuda*:Ops*:ContrastiveCuda*' 's|__syncthreads();  // the reduction before may still be read||'
 mutant reduce_not_awaited reduce.cuh 'ReduceCuda*:Ops*' '/of_warp\[threadIdx.x \/ warp_lanes\] = value/,/value = of_warp/s|__syncthreads();||'
 mutant layer_norm_not_awaited normalize.cu 'Ops*' '/parts\[threadIdx.y\]\[threadIdx.x\] = {/,/if (threadIdx.y/s|__syncthreads();||'
 mutant lars_rates_not_awaited optimizer.cu 'OptimizerCuda*' '/__global__ void lars_kernel/,/const LarsRates/s|__syncthreads();||'

@@ -2,7 +2,7 @@
 // the device's bounds. The CPU's kernels say what is right.
 #include "bench/vendor/cases.h"
 #include "kernels/augment.h"
-#include "kernels/ntxent.h"
+#include "kernels/contrastive.h"
 #include "kernels/optimizer.h"
 #include "kernels/philox.h"
 #include "ssl/augmentation.h"
@@ -130,39 +130,57 @@ void optimizer(benchmark::State& state, Context& context, const std::string& whi
   state.counters["GB/s"] = bytes / measured.ours_us * 1e-3;
 }
 
-// ---- NT-Xent
+// ---- Contrastive losses: NT-Xent where the rows are the keys, InfoNCE against a queue
 
-void contrastive_loss(benchmark::State& state, Context& context, const NtXentShape& shape, bool backward) {
-  const std::size_t rows = std::size_t(shape.rows), size = rows * std::size_t(shape.dim);
-  std::vector<float> unit = normal_values(size, 1, 0);
-  for (std::size_t i = 0; i < rows; ++i) {
+void contrastive_loss(benchmark::State& state, Context& context, const ContrastiveShape& shape, bool backward) {
+  const bool views = shape.pairing == Pairing::views;
+  const std::size_t rows = std::size_t(shape.rows), dim = std::size_t(shape.dim), size = rows * dim;
+  const std::size_t others = std::size_t(shape.queue) + (views ? 0 : rows);  // vectors that are no rows
+  std::vector<float> unit = normal_values(size + others * dim, 1, 0);
+  for (std::size_t i = 0; i < unit.size(); i += dim) {
     double squares = 0;
-    for (std::size_t d = 0; d < std::size_t(shape.dim); ++d)
-      squares += double{unit[i * shape.dim + d]} * unit[i * shape.dim + d];
-    for (std::size_t d = 0; d < std::size_t(shape.dim); ++d) unit[i * shape.dim + d] *= float(1 / std::sqrt(squares));
+    for (std::size_t d = i; d < i + dim; ++d) squares += double{unit[d]} * unit[d];
+    for (std::size_t d = i; d < i + dim; ++d) unit[d] *= float(1 / std::sqrt(squares));
   }
+  const auto columns = [&](const float* all) {
+    const float* keys = views ? all : all + size;
+    return Columns<float>{keys, keys + size};
+  };
   std::vector<float> log_sums(rows), losses(rows), correct(rows), gradient(size);
-  ntxent_forward<float>(cpu(), shape, unit.data(), log_sums.data(), losses.data(), correct.data());
-  if (backward) ntxent_backward<float>(cpu(), shape, unit.data(), log_sums.data(), gradient.data());
-  const Memory<float> unit_there(context.device, size), log_sums_there(context.device, rows),
+  contrastive_forward<float>(cpu(), shape, unit.data(), columns(unit.data()), log_sums.data(), losses.data(),
+                             correct.data());
+  if (backward)
+    contrastive_backward<float>(cpu(), shape, unit.data(), columns(unit.data()), log_sums.data(),
+                                views ? log_sums.data() : nullptr, gradient.data());
+  const Memory<float> unit_there(context.device, unit.size()), log_sums_there(context.device, rows),
       losses_there(context.device, rows), correct_there(context.device, rows), gradient_there(context.device, size);
   unit_there.set(unit), log_sums_there.set(log_sums);
   const Cuda device = launcher(context.device);
   const Work ours = [&] {
+    const Columns<float> met = columns(unit_there.data());
     if (backward)
-      ntxent_backward<float>(device, shape, unit_there.data(), log_sums_there.data(), gradient_there.data());
+      contrastive_backward<float>(device, shape, unit_there.data(), met, log_sums_there.data(),
+                                  views ? log_sums_there.data() : nullptr, gradient_there.data());
     else
-      ntxent_forward<float>(device, shape, unit_there.data(), log_sums_there.data(), losses_there.data(),
-                            correct_there.data());
+      contrastive_forward<float>(device, shape, unit_there.data(), met, log_sums_there.data(), losses_there.data(),
+                                 correct_there.data());
   };
   losses_there.poison(), gradient_there.poison();
   ours();
   const double error = backward ? error_of(gradient_there.host(), gradient) : error_of(losses_there.host(), losses);
   if (!passes(state, "our", error, 1e-4)) return;
-  const double operations =
-      (backward ? 4.0 : 2.0) * double(rows) * double(rows) * shape.dim;  // similarities are remade
-  report(state, context, "ntxent", ours, {},
-         bound_us(context, Arithmetic::fp32, operations, double(size) * sizeof(float) * (backward ? 2 : 1)));
+  const double products = double(rows) * (views ? double(rows) : double(shape.queue));
+  const double operations = (backward ? 4.0 : 2.0) * products * shape.dim;  // similarities are remade
+  const double bytes = double(unit.size() + (backward ? size : 0)) * sizeof(float);
+  report(state, context, views ? "ntxent" : "info_nce", ours, {},
+         bound_us(context, Arithmetic::fp32, operations, bytes));
+}
+
+std::string name_of(const ContrastiveShape& shape, bool backward) {
+  const bool views = shape.pairing == Pairing::views;
+  return std::string(views ? "ntxent/" : "info_nce/") + (backward ? "backward/" : "forward/") +
+         std::to_string(shape.rows) + "x" + (views ? "" : std::to_string(shape.queue) + "x") +
+         std::to_string(shape.dim);
 }
 
 }  // namespace
@@ -178,12 +196,15 @@ void add_flat(Context& context, bool tiny) {
     for (const char* which : optimizers)
       add_row(context, "optimizer/" + std::string(which) + "/" + std::to_string(count),
               [=, &context](benchmark::State& state) { optimizer(state, context, which, count); });
-  for (const NtXentShape& shape : tiny ? std::vector<NtXentShape>{{16, 32, 0.5}}
-                                       : std::vector<NtXentShape>{{1024, 128, 0.5}, {4096, 128, 0.1}, {8192, 128, 0.1}})
+  const std::vector<ContrastiveShape> losses =
+      tiny ? std::vector<ContrastiveShape>{{16, 0, 32, 0.5, Pairing::views}, {16, 70, 32, 0.5, Pairing::own_key}}
+           : std::vector<ContrastiveShape>{{1024, 0, 128, 0.5, Pairing::views},
+                                           {4096, 0, 128, 0.1, Pairing::views},
+                                           {8192, 0, 128, 0.1, Pairing::views},
+                                           {512, 65536, 128, 0.2, Pairing::own_key}};
+  for (const ContrastiveShape& shape : losses)
     for (const bool backward : {false, true})
-      add_row(context,
-              "ntxent/" + std::string(backward ? "backward" : "forward") + "/" + std::to_string(shape.rows) + "x" +
-                  std::to_string(shape.dim),
+      add_row(context, name_of(shape, backward),
               [=, &context](benchmark::State& state) { contrastive_loss(state, context, shape, backward); });
 }
 

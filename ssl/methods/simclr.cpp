@@ -26,7 +26,7 @@ class SimClr final : public ContrastiveMethod {
   }
   /// ... each vector must find its other view among all others.
   Tensor loss_of(const Tensor& z) override {
-    const NtXent result = ntxent(z, temperature_);
+    const ContrastiveLoss result = ntxent(z, temperature_);
     compared_ = z.detach();
     accuracy_ = result.accuracy;
     return result.loss;

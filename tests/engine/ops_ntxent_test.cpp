@@ -101,7 +101,7 @@ TEST(OpsNtXent, MatchesAlgorithm1) {
       for (const double temperature : {0.1, 1.0, 10.0}) {
         if (n == 300 && d != 16) continue;
         const Tensor z = random_tensor({2 * n, d}, DType::f64, static_cast<unsigned>(n * 100 + d));
-        const NtXent ours = ntxent(z, temperature), single = ntxent(z.to(DType::f32), temperature);
+        const ContrastiveLoss ours = ntxent(z, temperature), single = ntxent(z.to(DType::f32), temperature);
         const Plain plain = plain_ntxent(z, temperature);
         EXPECT_NEAR(ours.loss.item(), plain.loss, 1e-12 * (1 + plain.loss)) << n << ' ' << d << ' ' << temperature;
         EXPECT_NEAR(single.loss.item(), plain.loss, 1e-5 * (1 + plain.loss)) << n << ' ' << d << ' ' << temperature;
@@ -113,7 +113,7 @@ TEST(OpsNtXent, MatchesAlgorithm1) {
 
 TEST(OpsNtXent, EqualEmbeddingsGiveLogOfTheOthersAndNoAccuracy) {
   for (const int n : {2, 4, 15, 200}) {
-    const NtXent all_equal = ntxent(Tensor::full({2 * n, 8}, 0.7, DType::f64, Device::cpu()), 0.1);
+    const ContrastiveLoss all_equal = ntxent(Tensor::full({2 * n, 8}, 0.7, DType::f64, Device::cpu()), 0.1);
     EXPECT_NEAR(all_equal.loss.item(), std::log(2 * n - 1), 1e-12) << n;
     EXPECT_EQ(all_equal.accuracy.item(), 0) << n;
   }
