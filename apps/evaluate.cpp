@@ -57,8 +57,8 @@ int evaluate(const Arguments& arguments) {
   const Dataset data = images.open();
   check_labels(data, "kagami evaluate");
   neighbours.k = static_cast<int>(std::min<std::int64_t>(neighbours.k, data.train.size()));
-  const Encoder trained = encoder_of_run(folder, run, device.device()),
-                untrained = untrained_encoder(run, device.device());
+  const Device where = device.device();
+  const Encoder trained = encoder_of_run(folder, run, where), untrained = untrained_encoder(run, where);
   std::cout << data.train.size() << " training and " << data.test.size() << " test images of '" << data.name << "', "
             << data.class_names.size() << " classes\n\n"
             << std::setw(30) << "kNN" << std::setw(10) << "linear" << std::endl;

@@ -16,6 +16,7 @@
 #include "engine/checkpoint.h"
 #include "engine/error.h"
 #include "kernels/cpu/isa.h"
+#include "kernels/matmul_library.h"
 #include "ssl/pretrain.h"
 
 namespace kagami::apps {
@@ -24,10 +25,10 @@ namespace fs = std::filesystem;
 namespace {
 
 /// What a resumed run may change: where the images lie, what it is computed with, what it tells.
-constexpr const char* free_on_resume[] = {
-    "data",      "threads",           "cpu",         "conv",         "device",
-    "precision", "device-data-limit", "record-step", "log-every",    "knn-every",
-    "knn-bank",  "knn-queries",       "probe-every", "probe-images", "checkpoint-every"};
+constexpr const char* free_on_resume[] = {"data",        "threads",     "cpu",          "conv",
+                                          "device",      "matmul",      "precision",    "device-data-limit",
+                                          "record-step", "log-every",   "knn-every",    "knn-bank",
+                                          "knn-queries", "probe-every", "probe-images", "checkpoint-every"};
 
 struct Call {
   PretrainOptions run;
@@ -62,6 +63,12 @@ std::string config_text(const Options& options, const PretrainOptions& run) {
   return text("# Kagami ", version(), ", commit ", commit(), ", ", compiler(), "\n# ", kagami::cpu::processor_name(),
               ", ", run.compute.cpu, " kernels, ", run.compute.threads,
               " threads\n# learning rate: ", describe_lr(run.config), "\n", options.as_recipe());
+}
+
+/// Says so where matrix products are not our own.
+std::string products_text() {
+  const std::string name = matmul_name();
+  return name == "own" ? "" : text(", matrix products by ", name);
 }
 
 /// Writes the log, shows the progress.
@@ -186,7 +193,7 @@ int train(const Call& call, const Dataset& data, const std::string& config, RunF
   cut_log_back(folder.log(), call.resume && saved ? start : -1);
   Reporter reporter(folder.log(), call.out);
   if (call.resume && saved) reporter.resumed_at(start);
-  if (!device.is_cpu()) reporter.say(text("Computes on ", device, " in ", precision));
+  if (!device.is_cpu()) reporter.say(text("Computes on ", device, " in ", precision, products_text()));
   if (call.resume) reporter.say(text("Goes on after step ", start, " of ", pretraining.progress().steps));
   const std::atomic<bool>& stop = watch_for_interruption();
   PretrainOutcome outcome;

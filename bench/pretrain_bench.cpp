@@ -3,7 +3,7 @@
 // bench/README.md.
 //
 //   pretrain_bench [--device auto|cpu|cuda|cuda:N] [--precision auto|bf16|tf32|fp32] [--model resnet18] [--size 32|224]
-//   [--batch 512] [--steps N]
+//   [--batch 512] [--steps N] [--matmul own|cublas]
 //                  [--hidden 512] [--rounds N] [--threads N] [--round]
 #include <atomic>
 #include <cstdio>
@@ -15,6 +15,7 @@
 #include "engine/data/image_set.h"
 #include "engine/error.h"
 #include "kernels/cpu/parallel.h"
+#include "kernels/matmul_library.h"
 #include "kernels/philox.h"
 #include "ssl/method.h"
 #include "ssl/pretrain.h"
@@ -23,9 +24,9 @@ namespace kagami {
 namespace {
 
 struct Options {
-  std::map<std::string, std::string> values{{"device", "auto"}, {"model", "resnet18"}, {"size", "32"},
-                                            {"batch", "512"},   {"steps", "20"},       {"rounds", "5"},
-                                            {"threads", "0"},   {"precision", "auto"}, {"hidden", "512"}};
+  std::map<std::string, std::string> values{
+      {"device", "auto"}, {"model", "resnet18"}, {"size", "32"},        {"batch", "512"},  {"steps", "20"},
+      {"rounds", "5"},    {"threads", "0"},      {"precision", "auto"}, {"hidden", "512"}, {"matmul", "own"}};
   bool lock_step = false;
 
   Options(int argc, char** argv) {
@@ -116,13 +117,15 @@ int run(int argc, char** argv) {
   const Options options(argc, argv);
   cpu::set_threads(options.integer("threads"));
   const Device device = apps::device_named(options["device"]);
+  apps::take_matmul(options["matmul"], device);
   const PretrainConfig config = configured(options);
   const Dataset data = random_images(config.batch * config.log_every, options.integer("size"));
   const Precision precision = apps::precision_named(options["precision"], device);
   Pretraining pretraining(config, data, device, "", precision);
-  const std::string facts = text(R"({"name": "kagami", "version": ")" KAGAMI_VERSION R"(", "device": ")", device,
-                                 R"(", "precision": ")", precision, R"(", )", R"("model": ")", config.arch,
-                                 R"(", "views": )", 2 * config.batch, R"(, "size": )", options["size"], '}');
+  const std::string facts =
+      text(R"({"name": "kagami", "version": ")" KAGAMI_VERSION R"(", "device": ")", device, R"(", "precision": ")",
+           precision, R"(", "matmul": ")", matmul_name(), R"(", "model": ")", config.arch, R"(", "views": )",
+           2 * config.batch, R"(, "size": )", options["size"], '}');
   Rounds rounds(options, facts);
   if (!options.lock_step) std::puts(facts.c_str());
   pretraining.run("", rounds, rounds.stop);

@@ -7,6 +7,7 @@
 #include "kernels/cpu/conv_algorithm.h"
 #include "kernels/cpu/isa.h"
 #include "kernels/cpu/parallel.h"
+#include "kernels/matmul_library.h"
 
 namespace kagami::apps {
 
@@ -31,9 +32,17 @@ void ComputeOptions::apply() {
 
 void DeviceOption::declare(Options& options) {
   options.add("device", name, "NAME", "where the network runs: auto (a GPU if there is one), cpu, cuda, cuda:N");
+  options
+      .add("matmul", matmul, "NAME",
+           "CUDA: whose matrix products: own, or NVIDIA's cuBLASLt to compare with (convolutions are always our own)")
+      .one_of({"own", "cublas"});
 }
 
-Device DeviceOption::device() const { return device_named(name); }
+Device DeviceOption::device() const {
+  const Device device = device_named(name);
+  take_matmul(matmul, device);
+  return device;
+}
 
 Device device_named(const std::string& name) {
   if (name == "cpu") return Device::cpu();
@@ -53,6 +62,16 @@ Device device_named(const std::string& name) {
                      std::all_of(number.begin(), number.end(), [](char c) { return c >= '0' && c <= '9'; });
   check(sound, "--device ", name, ": use auto, cpu, cuda or cuda:N");
   return Device::cuda(std::stoi(number));
+}
+
+void take_matmul(const std::string& name, const Device& device) {
+  try {
+    set_matmul(name);
+  } catch (const std::invalid_argument& error) {
+    check(false, "--matmul: ", error.what());
+  }
+  check(name == "own" || !device.is_cpu(), "--matmul ", name,
+        ": needs a CUDA device, and this computes on the CPU; leave it out");
 }
 
 Precision precision_named(const std::string& name, const Device& device) {

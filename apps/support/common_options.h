@@ -18,18 +18,23 @@ struct ComputeOptions {
   void apply();
 };
 
-/// Where a command's networks run.
+/// Where a command's networks run, and who multiplies their matrices there.
 struct DeviceOption {
-  std::string name = "auto";
+  std::string name = "auto", matmul = "own";
 
   void declare(Options& options);
-  /// Throws as device_named() does.
+  /// Throws as device_named() and take_matmul() do.
   Device device() const;
 };
 
 /// The device a name means: cpu, cuda (the first), cuda:N, or auto: the first CUDA device if there is a real one, else
-/// the CPU (a build with CUDA prints a line that says why). Throws InputError where there is no such device, saying why.
+/// the CPU (a build with CUDA prints a line that says why). Throws InputError where there is no such device, saying
+/// why.
 Device device_named(const std::string& name);
+
+/// Sets, for the process, who multiplies matrices on the device: own, or cublas. Throws InputError where the device
+/// cannot have that, saying why.
+void take_matmul(const std::string& name, const Device& device);
 
 /// The precision a name means on a device: fp32, tf32, bf16 (mixed: f32 parameters, statistics and losses), or auto:
 /// bf16 on CUDA, fp32 on the CPU. Throws InputError where the device has none.

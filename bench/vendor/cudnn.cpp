@@ -141,7 +141,7 @@ int architecture_of(const Descriptor& plan) {
 
 class Library : public Cudnn {
  public:
-  Library(const DynamicLibrary& library, const Device& device)
+  Library(const cuda::DynamicLibrary& library, const Device& device)
       : f_(library), device_(device), workspace_(device, workspace_bytes) {
     f_.check(f_.create(&handle_), "cudnnCreate");
     f_.check(f_.set_stream(handle_, launcher(device).stream), "cudnnSetStream");
@@ -224,8 +224,8 @@ class Library : public Cudnn {
 }  // namespace
 
 std::unique_ptr<Cudnn> Cudnn::load(const Device& device, std::string* why_none) {
-  const DynamicLibrary library({"libcudnn.so." + std::to_string(CUDNN_MAJOR), "libcudnn.so",
-                                KAGAMI_CUDA_LIBRARIES "/libcudnn.so." + std::to_string(CUDNN_MAJOR)});
+  const cuda::DynamicLibrary library({"libcudnn.so." + std::to_string(CUDNN_MAJOR), "libcudnn.so",
+                                      KAGAMI_CUDA_LIBRARIES "/libcudnn.so." + std::to_string(CUDNN_MAJOR)});
   if (!library.found()) {
     *why_none = library.why_none();
     return nullptr;

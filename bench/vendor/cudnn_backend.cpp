@@ -2,7 +2,7 @@
 
 namespace kagami::bench {
 
-CudnnFunctions::CudnnFunctions(const DynamicLibrary& library) {
+CudnnFunctions::CudnnFunctions(const cuda::DynamicLibrary& library) {
   library.get(create, "cudnnCreate");
   library.get(set_stream, "cudnnSetStream");
   library.get(version, "cudnnGetVersion");

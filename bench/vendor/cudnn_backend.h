@@ -5,8 +5,8 @@
 #include <memory>
 #include <utility>
 
-#include "bench/vendor/dynamic_library.h"
 #include "bench/vendor/library.h"
+#include "kernels/cuda/dynamic_library.h"
 
 namespace kagami::bench {
 
@@ -22,7 +22,7 @@ struct CudnnFunctions {
   decltype(&cudnnBackendFinalize) finalize;
   decltype(&cudnnBackendExecute) execute;
 
-  explicit CudnnFunctions(const DynamicLibrary& library);
+  explicit CudnnFunctions(const cuda::DynamicLibrary& library);
   void check(cudnnStatus_t status, const char* what) const;
 };
 

@@ -119,10 +119,10 @@ void measure_ceilings(Context& context, const Options& options) {
       with_element(arithmetic, [&]<class T>() {
         const RandomValues<T> a(context.device, std::size_t{n} * n, 1, 0), b(context.device, std::size_t{n} * n, 1, 9);
         const Memory<T> c(context.device, std::size_t{n} * n);
-        const Fastest best =
-            fastest(context.stopwatch,
-                    context.cublaslt->matmul({.m = n, .n = n, .k = n, .lda = n, .ldb = n, .ldc = n}, false, true,
-                                             arithmetic, arithmetic != Arithmetic::bf16, a.data(), b.data(), c.data()));
+        const MatmulShape shape{.m = n, .n = n, .k = n, .lda = n, .ldb = n, .ldc = n};
+        const Fastest best = fastest(
+            context.stopwatch, context.cublaslt->matmul({shape, false, true, arithmetic, arithmetic != Arithmetic::bf16,
+                                                         a.data(), b.data(), c.data()}));
         if (best.of_all) context.ceilings.tflops[static_cast<int>(arithmetic)] = 2.0 * n * n * n / best.us * 1e-6;
       });
   }

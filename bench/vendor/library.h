@@ -8,7 +8,7 @@
 #include "bench/vendor/measure.h"
 #include "kernels/batch_norm.h"
 #include "kernels/conv2d.h"
-#include "kernels/matmul.h"
+#include "kernels/cuda/cublaslt.h"
 
 namespace kagami::bench {
 
@@ -50,19 +50,22 @@ class Cudnn {
                                             const NormOperands& operands) = 0;
 };
 
+/// Memory that a library's plans may use beside their operands.
+constexpr std::size_t workspace_bytes = std::size_t{1} << 30;
+
 class CublasLt {
  public:
   static std::unique_ptr<CublasLt> load(const Device& device, std::string* why_none);
-  virtual ~CublasLt() = default;
-  virtual std::string version() const = 0;
-  /// Up to 16 algorithms for a product as kernels/matmul.h has it; c is float or the type of a and b.
-  virtual std::vector<Candidate> matmul(const MatmulShape& shape, bool transpose_a, bool transpose_b,
-                                        Arithmetic arithmetic, bool float_result, const void* a, const void* b,
-                                        void* c) = 0;
-};
+  CublasLt(const Device& device, const cuda::CublasLt& library);
+  std::string version() const { return library_.version(); }
+  /// Up to 16 algorithms for a product.
+  std::vector<Candidate> matmul(const cuda::LibraryProduct& product) const;
 
-/// Memory that a library's plans may use beside their operands.
-constexpr std::size_t workspace_bytes = std::size_t{1} << 30;
+ private:
+  const cuda::CublasLt& library_;
+  Memory<std::uint8_t> workspace_;
+  CUstream_st* stream_;
+};
 
 /// The fastest candidate of all, and of those written for GPUs before sm_90.
 struct Fastest {

@@ -45,9 +45,9 @@ void run_row(benchmark::State& state, Context& context, const Product& p, const 
   if (!passes(state, "our", exact.error(c), allowed)) return;
   Fastest vendor;
   if (context.cublaslt) {
-    vendor =
-        fastest(context.stopwatch, context.cublaslt->matmul(s, p.transpose_a, p.transpose_b, arithmetic,
-                                                            std::is_same_v<Out, float>, a.data(), b.data(), c.data()));
+    vendor = fastest(context.stopwatch,
+                     context.cublaslt->matmul({s, p.transpose_a, p.transpose_b, arithmetic, std::is_same_v<Out, float>,
+                                               a.data(), b.data(), c.data()}));
     if (vendor.of_all) {
       c.poison();
       vendor.of_all->run();

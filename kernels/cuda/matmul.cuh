@@ -1,8 +1,13 @@
 #pragma once
 // Matrix products on the main loop of gemm.cuh. matmul*.cu instantiate it, one type each.
+#include <stdexcept>
+#include <string>
+
 #include "kernels/matmul.h"
 
+#include "kernels/cuda/cublaslt.h"
 #include "kernels/cuda/gemm_tiles.cuh"
+#include "kernels/matmul_library.h"
 
 namespace kagami {
 namespace gemm {
@@ -43,6 +48,36 @@ void multiply(Cuda device, const MatmulShape& shape, bool transpose_a, bool tran
     with_b(Matrix<T, true>{a, lda, stride_a, m, k});
 }
 
+/// The same product by the library, in the algorithm it thinks best.
+template <class Out>
+void multiply(Cuda device, const cuda::CublasLt& library, cuda::LibraryProduct product,
+              const MatrixResult<Out>& result) {
+  const auto run = [&](bool accumulate) {
+    const std::unique_ptr<cuda::LibraryPlan> plan = library.plan(product, {});
+    if (plan->algorithms() == 0)
+      throw std::runtime_error(library.version() + " has no algorithm for a product of [" +
+                               std::to_string(product.shape.m) + ',' + std::to_string(product.shape.k) + "] and [" +
+                               std::to_string(product.shape.k) + ',' + std::to_string(product.shape.n) +
+                               "]: use --matmul own");
+    const Scratch<unsigned char> workspace(device.memory, plan->workspace_bytes(0));
+    plan->run(0, accumulate, workspace.data(), device.stream);
+  };
+  if (!result.bias) return run(result.accumulate);
+  // It adds no bias of floats to a result of bf16: sums first, then what our split sums end with.
+  const std::int64_t size = std::int64_t{result.rows} * result.columns;
+  const Scratch<float> sums(device.memory, static_cast<std::size_t>(product.shape.batch * size));
+  product.c = sums.data();
+  product.float_result = true;
+  product.shape.ldc = result.columns, product.shape.stride_c = size;
+  run(false);
+  for (int i = 0; i < product.shape.batch; ++i) {
+    MatrixResult<Out> one = result;
+    one.data += i * result.stride;
+    launch<sum_partials<Out>>(device, {static_cast<std::uint32_t>((size + 255) / 256)}, {256}, 0,
+                              static_cast<const float*>(sums.data() + i * size), 1, one);
+  }
+}
+
 }  // namespace gemm
 
 template <class T, class Out>
@@ -50,6 +85,7 @@ void matmul(Cuda device, const MatmulShape& shape, bool transpose_a, bool transp
             Accumulate accumulate, const Wide<T>* bias) {
   constexpr int most_parts = 65535;  // gridDim.z
   if (shape.m == 0 || shape.n == 0) return;
+  const cuda::CublasLt* library = shape.k > 0 ? matmul_library() : nullptr;
   for (int first = 0; first < shape.batch; first += most_parts) {
     MatmulShape part = shape;
     part.batch = std::min(shape.batch - first, most_parts);
@@ -65,6 +101,10 @@ void matmul(Cuda device, const MatmulShape& shape, bool transpose_a, bool transp
                                          accumulate == Accumulate::yes,
                                          gemm::readable(to, part.ldc, part.stride_c, 0, 4)};
     gemm::with_arithmetic<T>(device, [&]<gemm::Arithmetic arithmetic>() {
+      if (library)
+        return gemm::multiply(
+            device, *library,
+            {part, transpose_a, transpose_b, arithmetic, std::is_same_v<Out, float>, a_part, b_part, to}, result);
       gemm::multiply<arithmetic>(device, part, transpose_a, transpose_b, a_part, b_part, result);
     });
   }

@@ -111,6 +111,28 @@ TEST(Device, APrecisionTheDeviceLacksIsRefused) {
   EXPECT_EQ(unknown.err, "kagami: --precision: 'fp16' is not known; did you mean 'bf16'?\n");
 }
 
+TEST(Device, AMatrixProductLibraryTheDeviceLacksIsRefused) {
+  const test::TemporaryFolder folder;
+  const auto run_with = [&](const char* device, const char* matmul) {
+    std::vector<std::string> arguments = tiny_run("run", device);
+    arguments.insert(arguments.end(), {"--matmul", matmul});
+    return test::kagami(folder.path(), arguments);
+  };
+  const test::Outcome refused = run_with("cpu", "cublas");
+  EXPECT_EQ(refused.code, 2);
+  EXPECT_TRUE(refused.err.starts_with("kagami: --matmul: cuBLASLt cannot be used: ") ||
+              refused.err ==
+                  "kagami: --matmul cublas: needs a CUDA device, and this computes on the CPU; leave it out\n")
+      << refused.err;
+  EXPECT_EQ(std::count(refused.err.begin(), refused.err.end(), '\n'), 1) << refused.err;
+  EXPECT_FALSE(std::filesystem::exists(folder / "run/config.ini")) << "a run began";
+  const test::Outcome unknown = run_with("cpu", "mkl");
+  EXPECT_EQ(unknown.code, 2);
+  EXPECT_EQ(unknown.err, "kagami: --matmul: 'mkl' is not known; known: own, cublas\n");
+  ASSERT_EQ(run_with("cpu", "own").code, 0);
+  EXPECT_NE(test::content_of(folder / "run/config.ini").find("\nmatmul = own\n"), std::string::npos);
+}
+
 /// Stops a run in bf16 on CUDA after some steps, whose checkpoint is f32 throughout, and goes on with it elsewhere.
 void expect_resumes(const std::vector<std::string>& elsewhere) {
   const test::TemporaryFolder folder;

@@ -4,69 +4,18 @@
 #include <limits>
 
 #include "kernels/cuda/gemm_table.h"
-#include "kernels/matmul.h"
-#include "tests/kernels/cuda_case.h"
-#include "tests/kernels/cuda_numbers.h"
+#include "tests/kernels/matmul_problem.h"
 
 namespace kagami {
 namespace {
 
-struct Case {
-  int m, n, k, batch = 1;
-  int padding = 0;  // elements between rows, and between matrices
-};
-
-/// One product in T, its result in Out, and what the CPU computes in double from the same operands.
-template <class T, class Out = T>
-struct Problem {
-  Problem(const Case& t, bool transpose_a, bool transpose_b, Accumulate accumulate = Accumulate::no)
-      : shape{t.m,
-              t.n,
-              t.k,
-              t.batch,
-              (transpose_a ? t.m : t.k) + t.padding,
-              (transpose_b ? t.k : t.n) + t.padding,
-              t.n + t.padding},
-        transpose_a(transpose_a),
-        transpose_b(transpose_b),
-        accumulate(accumulate) {
-    shape.stride_a = (transpose_a ? t.k : t.m) * shape.lda + t.padding;
-    shape.stride_b = (transpose_b ? t.n : t.k) * shape.ldb + t.padding;
-    shape.stride_c = t.m * shape.ldc + t.padding;
-    a = normal_values<T>(t.batch * shape.stride_a, 1), b = normal_values<T>(t.batch * shape.stride_b, 2);
-    bias = normal_values<Wide<T>>(t.n, 3), before = normal_values<Out>(t.batch * shape.stride_c, 4);
-  }
-  std::vector<double> expected() const {
-    Arena arena;
-    std::vector<double> c = as_doubles(before);
-    matmul(Cpu{&arena}, shape, transpose_a, transpose_b, as_doubles(a).data(), as_doubles(b).data(), c.data(),
-           accumulate, accumulate == Accumulate::yes ? as_doubles(bias).data() : nullptr);
-    return c;
-  }
-  std::vector<Out> computed(const Cuda& device) const {
-    const OnDevice<T> da(a), db(b);
-    const OnDevice<Wide<T>> dbias(bias);
-    const OnDevice<Out> dc(before);
-    matmul(device, shape, transpose_a, transpose_b, da.data(), db.data(), dc.data(), accumulate,
-           accumulate == Accumulate::yes ? dbias.data() : nullptr);
-    return dc.host();
-  }
-
-  MatmulShape shape;
-  bool transpose_a, transpose_b;
-  Accumulate accumulate;  // yes: with a bias, too
-  std::vector<T> a, b;
-  std::vector<Wide<T>> bias;
-  std::vector<Out> before;
-};
-
 /// The problem in every combination of transpositions, plain or with all extras, under every schedule.
 template <class T, class Out = T>
-void expect_agrees(const Case& t, double tolerance, const Cuda& device = test_cuda()) {
+void expect_agrees(const MatmulCase& t, double tolerance, const Cuda& device = test_cuda()) {
   for (const bool transpose_a : {false, true})
     for (const bool transpose_b : {false, true})
       for (const Accumulate accumulate : {Accumulate::no, Accumulate::yes}) {
-        const Problem<T, Out> problem(t, transpose_a, transpose_b, accumulate);
+        const MatmulProblem<T, Out> problem(t, transpose_a, transpose_b, accumulate);
         SCOPED_TRACE(testing::Message() << t.m << 'x' << t.k << (transpose_a ? " transposed" : "") << " times " << t.k
                                         << 'x' << t.n << (transpose_b ? " transposed" : "")
                                         << (accumulate == Accumulate::yes ? ", added" : ""));
@@ -85,14 +34,11 @@ struct WithTile {
 };
 constexpr gemm::Tile all_tiles[] = {gemm::Tile::small, gemm::Tile::narrow, gemm::Tile::flat, gemm::Tile::wide};
 
-/// Tails in every direction, aligned rows and rows that are not, a sum in parts, one row, one column, a batch.
-const Case cases[] = {{1, 1, 1},         {6, 16, 5, 1, 0},  {40, 72, 48},  {33, 70, 19, 1, 3}, {1, 128, 64},
-                      {50, 1, 40, 2, 1}, {8, 24, 40, 3, 8}, {20, 36, 300}, {12, 10, 261}};
 /// Larger than one tile of every kind.
-const Case larger{136, 136, 40};
+const MatmulCase larger{136, 136, 40};
 
 TEST(MatmulCuda, Fp32AgreesWithTheCpu) {
-  for (const Case& t : cases) expect_agrees<float>(t, 1e-6);
+  for (const MatmulCase& t : matmul_cases) expect_agrees<float>(t, 1e-6);
 }
 
 TEST(MatmulCuda, Fp32AgreesInEveryTile) {
@@ -104,7 +50,7 @@ TEST(MatmulCuda, Fp32AgreesInEveryTile) {
 
 /// The results are rounded to bf16 (a relative error of 2^-9 at most); in float the sums' error alone is left.
 TEST(MatmulCuda, Bf16AgreesWithTheCpu) {
-  for (const Case& t : cases) {
+  for (const MatmulCase& t : matmul_cases) {
     expect_agrees<bf16>(t, 4e-3);
     expect_agrees<bf16, float>(t, 1e-6);
   }
@@ -117,25 +63,19 @@ TEST(MatmulCuda, Bf16AgreesInEveryTile) {
   }
 }
 
-Cuda with_tf32() {
-  Cuda device = test_cuda();
-  device.tf32 = true;
-  return device;
-}
-
 TEST(MatmulCuda, Tf32AgreesWithTheCpu) {
-  for (const Case& t : cases) expect_agrees<float>(t, 6e-4, with_tf32());
+  for (const MatmulCase& t : matmul_cases) expect_agrees<float>(t, 6e-4, test_cuda_with_tf32());
 }
 
 TEST(MatmulCuda, Tf32AgreesInEveryTile) {
   for (const gemm::Tile tile : all_tiles) {
     const WithTile forced(tile);
-    expect_agrees<float>(larger, 6e-4, with_tf32());
+    expect_agrees<float>(larger, 6e-4, test_cuda_with_tf32());
   }
 }
 
 TEST(MatmulCuda, ABatchMayRepeatOneMatrix) {
-  Problem<float> problem({9, 12, 20, 3}, false, false);
+  MatmulProblem<float> problem({9, 12, 20, 3}, false, false);
   problem.shape.stride_b = 0;
   EXPECT_TRUE(relative_error(problem.computed(test_cuda()), problem.expected()) <= 1e-6);
 }
@@ -151,7 +91,7 @@ TEST(MatmulCuda, AnEmptySumIsZeroOrTheBias) {
 
 /// A NaN reaches the results it must, and no other.
 TEST(MatmulCuda, ANanSpoilsItsRowAlone) {
-  Problem<float> problem({40, 70, 33}, false, true);
+  MatmulProblem<float> problem({40, 70, 33}, false, true);
   problem.a[17 * problem.shape.lda + 32] = std::numeric_limits<float>::quiet_NaN();
   const std::vector<float> c = problem.computed(test_cuda());
   for (int row = 0; row < 40; ++row)
@@ -160,8 +100,8 @@ TEST(MatmulCuda, ANanSpoilsItsRowAlone) {
 }
 
 template <class T, class Out = T>
-void expect_same_bits(const Case& t, Cuda device = test_cuda()) {
-  const Problem<T, Out> problem(t, true, false, Accumulate::yes);
+void expect_same_bits(const MatmulCase& t, Cuda device = test_cuda()) {
+  const MatmulProblem<T, Out> problem(t, true, false, Accumulate::yes);
   const std::vector<Out> first = problem.computed(device);
   for (const int multiprocessors : {1, 7, 132}) {
     device.multiprocessors = multiprocessors;
@@ -171,7 +111,7 @@ void expect_same_bits(const Case& t, Cuda device = test_cuda()) {
 
 TEST(MatmulCuda, HasTheSameBitsOnAnyDevice) {
   expect_same_bits<float>({40, 72, 300});
-  expect_same_bits<float>({40, 72, 300}, with_tf32());
+  expect_same_bits<float>({40, 72, 300}, test_cuda_with_tf32());
   expect_same_bits<bf16>({40, 72, 600});
 }
 
@@ -183,7 +123,7 @@ TEST(MatmulCuda, LdmatrixHasNoBankConflicts) {
     const WithTile forced(tile);
     for (const bool transpose_a : {false, true})
       for (const bool transpose_b : {false, true})
-        Problem<bf16>(larger, transpose_a, transpose_b).computed(test_cuda());
+        MatmulProblem<bf16>(larger, transpose_a, transpose_b).computed(test_cuda());
   }
   EXPECT_GT(emulator::stats().ldmatrix, before.ldmatrix);
   EXPECT_EQ(emulator::stats().ldmatrix_conflicts, before.ldmatrix_conflicts);

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace kagami::bench {
+namespace kagami::cuda {
 
 class DynamicLibrary {
  public:
@@ -32,4 +32,4 @@ class DynamicLibrary {
   std::string why_none_;
 };
 
-}  // namespace kagami::bench
+}  // namespace kagami::cuda
