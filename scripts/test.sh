@@ -33,9 +33,9 @@ if [ "$quick" = no ]; then
 
   # CUDA without a GPU or toolkit: the same kernels, compiled by the C++ compiler; every op case runs on them too.
   cmake --preset emulated "${launcher[@]}"
-  cmake --build build/emulated -j "$jobs" --target kagami_tests kernels_vs_vendor
+  cmake --build build/emulated -j "$jobs" --target kagami_tests kernels_vs_vendor kernels_vs_vendor_test
   build/emulated/tests/kagami_tests --gtest_filter='*Cuda*:*Emulator*:*Ptx*:Ops*:BatchNorm*:Conv*:Pool*:Device*' --gtest_brief=1
-  ctest --preset emulated -R "^(gdb|kernels-vs-vendor)$"
+  ctest --preset emulated -R "^(gdb|kernels-vs-vendor.*)$"
 
   # Where nvcc is: the same kernels for one architecture, without spills. test_all.sh does it for all of them.
   scripts/check_ptxas.sh --arch 80

@@ -23,8 +23,8 @@ Fastest fastest(const Stopwatch& stopwatch, std::vector<Candidate> candidates) {
   for (Candidate& candidate : candidates) {
     try {
       stopwatch.once(candidate.run);  // the first run may load or compile kernels
-      screened.emplace_back(stopwatch.median(candidate.run, screening_runs),
-                            std::make_shared<Candidate>(std::move(candidate)));
+      const double us = stopwatch.median(candidate.run, screening_runs);
+      screened.emplace_back(us, std::make_shared<Candidate>(std::move(candidate)));
     } catch (const std::runtime_error&) {
       // a plan that does not run here is none of the library's ways
     }
