@@ -5,26 +5,13 @@
 #include <string>
 #include <vector>
 
-#include "kernels/cuda/runtime.h"
+#include "kernels/cuda/usable_devices.h"
 
 namespace kagami::cuda {
 namespace {
 
-constexpr int oldest_major = 8;
-
-std::string version(int number) { return std::to_string(number / 1000) + "." + std::to_string(number % 1000 / 10); }
-
-/// Why the runtime found no device, in one line.
-std::string reason(cudaError_t status) {
-  int driver = 0, runtime = 0;
-  if (cudaDriverGetVersion(&driver) != cudaSuccess) driver = 0;
-  if (cudaRuntimeGetVersion(&runtime) != cudaSuccess) runtime = 0;
-  cudaGetLastError();
-  if (driver == 0) return "no NVIDIA driver is loaded";
-  if (status == cudaErrorInsufficientDriver)
-    return "the NVIDIA driver knows CUDA up to " + version(driver) + ", this program needs " + version(runtime) +
-           ": update the driver";
-  return cudaGetErrorString(status);
+DeviceProperties converted(const cudaDeviceProp& p) {
+  return {p.name, p.major, p.minor, p.multiProcessorCount, p.totalGlobalMem, p.sharedMemPerBlockOptin, false};
 }
 
 bool pageable(const void* memory) {
@@ -55,28 +42,27 @@ int kernels_of(cudaGraph_t graph) {
 }  // namespace
 
 int device_count(std::string* why_none) {
+  static_assert(insufficient_driver == cudaErrorInsufficientDriver && no_device == cudaErrorNoDevice);
+  DriverReport report;
+  if (cudaDriverGetVersion(&report.driver) != cudaSuccess) report.driver = 0;
+  if (cudaRuntimeGetVersion(&report.runtime) != cudaSuccess) report.runtime = 0;
   int count = 0;
-  const cudaError_t status = cudaGetDeviceCount(&count);
-  if (status != cudaSuccess || count == 0) {
-    if (why_none) *why_none = status == cudaSuccess ? "the NVIDIA driver shows no GPU" : reason(status);
-    cudaGetLastError();
-    return 0;
+  cudaError_t status = cudaGetDeviceCount(&count);
+  for (int device = 0; status == cudaSuccess && device < count; ++device) {
+    cudaDeviceProp found{};
+    status = cudaGetDeviceProperties(&found, device);
+    if (status == cudaSuccess) report.devices.push_back(converted(found));
   }
-  for (int device = 0; device < count; ++device) {
-    const DeviceProperties p = properties(device);
-    if (p.major >= oldest_major) continue;
-    if (device == 0 && why_none)
-      *why_none = p.name + " has compute capability " + std::to_string(p.major) + "." + std::to_string(p.minor) +
-                  "; 8.0 or later is needed";
-    return device;
-  }
-  return count;
+  report.status = status;
+  report.status_text = cudaGetErrorString(status);
+  cudaGetLastError();
+  return usable_devices(report, KAGAMI_CUDA_ARCHITECTURES, why_none);
 }
 
 DeviceProperties properties(int device) {
   cudaDeviceProp p{};
   check(cudaGetDeviceProperties(&p, device), "cudaGetDeviceProperties");
-  return {p.name, p.major, p.minor, p.multiProcessorCount, p.totalGlobalMem, p.sharedMemPerBlockOptin, false};
+  return converted(p);
 }
 
 void check(int status, const char* what) {
