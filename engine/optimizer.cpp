@@ -31,7 +31,22 @@ std::vector<UpdateRange> update_ranges(const Params& params, const Ranges& how) 
   return ranges;
 }
 
+/// Parameters below `end` that no update covers.
+std::vector<UpdateRange> untrained_ranges(const Params& params, std::int64_t end) {
+  std::vector<UpdateRange> ranges;
+  for (const Segment& s : params.segments())
+    if (s.offset < end && !params.groups()[static_cast<std::size_t>(s.group)].trained)
+      ranges.push_back({s.offset, s.size(), s.group, false, false});
+  return ranges;
+}
+
 bf16* copies_of(const Params& params) { return params.copies() ? params.copies().data<bf16>() : nullptr; }
+
+/// The part of a target that follows a range of parameters.
+template <class T>
+EmaTarget<T> part_of(const EmaTarget<T>& target, const UpdateRange& range) {
+  return {target.values + range.offset, range.count, target.copy ? target.copy + range.offset : nullptr};
+}
 
 struct UpdatePlan {
   std::vector<UpdateRange> ranges;
@@ -40,30 +55,44 @@ struct UpdatePlan {
   int count() const { return static_cast<int>(ranges.size()); }
 };
 
+/// The flat buffers of an update.
+template <class T>
+struct Flat {
+  T* p;
+  const T* g;
+  std::vector<T*> moments;
+  EmaTarget<T> target;
+};
+
 template <class Device, class T>
-void update(Device device, const UpdatePlan& plan, const SgdSettings& settings, T* p, const T* g,
-            const std::vector<NamedTensor>& state) {
-  sgd_update(device, plan.ranges.data(), plan.count(), plan.scalars, settings, p, g, state[0].tensor.data<T>(),
-             plan.copy);
+void update(Device device, const UpdatePlan& plan, const SgdSettings& settings, const Flat<T>& flat) {
+  sgd_update(device, plan.ranges.data(), plan.count(), plan.scalars, settings, flat.p, flat.g, flat.moments[0],
+             plan.copy, flat.target);
 }
 template <class Device, class T>
-void update(Device device, const UpdatePlan& plan, const LarsSettings& settings, T* p, const T* g,
-            const std::vector<NamedTensor>& state) {
-  lars_update(device, plan.ranges.data(), plan.count(), plan.scalars, settings, p, g, state[0].tensor.data<T>(),
-              plan.copy);
+void update(Device device, const UpdatePlan& plan, const LarsSettings& settings, const Flat<T>& flat) {
+  lars_update(device, plan.ranges.data(), plan.count(), plan.scalars, settings, flat.p, flat.g, flat.moments[0],
+              plan.copy, flat.target);
 }
 template <class Device, class T>
-void update(Device device, const UpdatePlan& plan, const AdamWSettings& settings, T* p, const T* g,
-            const std::vector<NamedTensor>& state) {
-  adamw_update(device, plan.ranges.data(), plan.count(), plan.scalars, settings, p, g, state[0].tensor.data<T>(),
-               state[1].tensor.data<T>(), plan.copy);
+void update(Device device, const UpdatePlan& plan, const AdamWSettings& settings, const Flat<T>& flat) {
+  adamw_update(device, plan.ranges.data(), plan.count(), plan.scalars, settings, flat.p, flat.g, flat.moments[0],
+               flat.moments[1], plan.copy, flat.target);
+}
+
+void check_target(const Params& params, const Params& target) {
+  const Tensor &p = params.values(), &t = target.values();
+  check(target.allocated() && &target != &params && t.dtype() == p.dtype() && t.device() == p.device(),
+        "optimizer: an EMA target has parameters of its own, of the type and on the device of those it follows (",
+        describe(p), "); its own: ", describe(t));
 }
 
 template <class Settings>
 class FlatOptimizer final : public Optimizer {
  public:
-  FlatOptimizer(Params& params, const Settings& settings, const Ranges& how, const std::vector<std::string>& moments)
-      : params_(params), settings_(settings) {
+  FlatOptimizer(Params& params, const Settings& settings, const Ranges& how, const std::vector<std::string>& moments,
+                const Params* target)
+      : params_(params), settings_(settings), target_(target) {
     check(params.allocated(), "optimizer: call Params::allocate() first");
     plan_.ranges = update_ranges(params, how);
     check(plan_.count() > 0, "optimizer: no parameter is trained");
@@ -72,16 +101,29 @@ class FlatOptimizer final : public Optimizer {
     const Tensor& values = params.values();
     for (const std::string& name : moments)
       state_.push_back({name, Tensor::zeros(values.shape(), values.dtype(), values.device(), MemoryUse::optimizer)});
+    if (!target) return;
+    check_target(params, *target);
+    followed_ = shared_prefix(*target, params);
+    untrained_ = untrained_ranges(params, followed_);
   }
 
   void step(const StepState& state) override {
+    const double tau = state.host().ema_tau;
+    check(!target_ || (tau >= 0 && tau <= 1), "optimizer: an EMA target needs StepScalars::ema_tau in [0, 1], not ",
+          tau);
     plan_.scalars = state.data();
     plan_.copy = copies_of(params_);
     dispatch_full("optimizer", params_.values(), [&](auto device, auto zero) {
       using T = decltype(zero);
-      update(device, plan_, settings_, params_.values().data<T>(), params_.gradients().data<T>(), state_);
+      Flat<T> flat{params_.values().data<T>(), params_.gradients().data<T>(), {}, {}};
+      for (const NamedTensor& moment : state_) flat.moments.push_back(moment.tensor.data<T>());
+      if (target_) flat.target = {target_->values().data<T>(), followed_, copies_of(*target_)};
+      update(device, plan_, settings_, flat);
+      for (const UpdateRange& range : untrained_)
+        ema_update(device, plan_.scalars, static_cast<const T*>(flat.p) + range.offset, part_of(flat.target, range));
     });
     params_.mark_updated();
+    if (target_) target_->mark_updated();
   }
 
   std::vector<NamedTensor> state() const override { return state_; }
@@ -91,23 +133,28 @@ class FlatOptimizer final : public Optimizer {
   Settings settings_;
   UpdatePlan plan_;
   std::vector<NamedTensor> state_;
+  const Params* target_;
+  std::int64_t followed_ = 0;           // elements of the target
+  std::vector<UpdateRange> untrained_;  // the target follows them too
 };
 
 }  // namespace
 
-std::unique_ptr<Optimizer> make_sgd(Params& params, const SgdSettings& settings, bool decay_vectors) {
+std::unique_ptr<Optimizer> make_sgd(Params& params, const SgdSettings& settings, bool decay_vectors,
+                                    const Params* target) {
   return std::make_unique<FlatOptimizer<SgdSettings>>(params, settings, Ranges{decay_vectors, false},
-                                                      std::vector<std::string>{"momentum"});
+                                                      std::vector<std::string>{"momentum"}, target);
 }
 
-std::unique_ptr<Optimizer> make_lars(Params& params, const LarsSettings& settings) {
+std::unique_ptr<Optimizer> make_lars(Params& params, const LarsSettings& settings, const Params* target) {
   return std::make_unique<FlatOptimizer<LarsSettings>>(params, settings, Ranges{false, true},
-                                                       std::vector<std::string>{"momentum"});
+                                                       std::vector<std::string>{"momentum"}, target);
 }
 
-std::unique_ptr<Optimizer> make_adamw(Params& params, const AdamWSettings& settings, bool decay_vectors) {
+std::unique_ptr<Optimizer> make_adamw(Params& params, const AdamWSettings& settings, bool decay_vectors,
+                                      const Params* target) {
   return std::make_unique<FlatOptimizer<AdamWSettings>>(params, settings, Ranges{decay_vectors, false},
-                                                        std::vector<std::string>{"mean", "variance"});
+                                                        std::vector<std::string>{"mean", "variance"}, target);
 }
 
 void set_learning_rates(StepScalars& scalars, const Params& params, double lr, double factor) {
@@ -115,15 +162,6 @@ void set_learning_rates(StepScalars& scalars, const Params& params, double lr, d
     const ParamGroup& group = params.groups()[i];
     scalars.lr[i] = lr * (group.schedule == LrSchedule::main ? factor : 1) * group.lr_factor;
   }
-}
-
-void update_ema(const Params& target, const Params& source, const StepState& state) {
-  const std::int64_t count = shared_prefix(target, source);
-  dispatch_full("update_ema", target.values(), [&](auto device, auto zero) {
-    using T = decltype(zero);
-    ema_update(device, count, state.data(), target.values().data<T>(), source.values().data<T>(), copies_of(target));
-  });
-  target.mark_updated();
 }
 
 }  // namespace kagami

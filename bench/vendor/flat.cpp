@@ -74,9 +74,9 @@ void augmentation(benchmark::State& state, Context& context, const Batch& batch)
 
 // ---- Optimizers
 
-constexpr const char* optimizers[] = {"sgd", "lars", "adamw", "ema"};
+constexpr const char* optimizers[] = {"sgd", "lars", "adamw", "lars_ema"};
 
-/// Memory of one optimizer's state, on either back end: parameters, gradients, two moments.
+/// Memory of one optimizer's state, on either back end: parameters, gradients, two moments (or an EMA target).
 struct Flat {
   float *p, *g, *m, *v;
 };
@@ -92,13 +92,12 @@ void update(const Back& device, const std::string& which, const std::vector<Upda
   else if (which == "adamw")
     adamw_update<float>(device, ranges.data(), n, scalars, {.weight_decay = 1e-4}, flat.p, flat.g, flat.m, flat.v);
   else
-    ema_update<float>(device, count, scalars, flat.p, flat.g);
+    lars_update<float>(device, ranges.data(), n, scalars, {.weight_decay = 1e-4}, flat.p, flat.g, flat.m, nullptr,
+                       {flat.v, count});
 }
 
 /// Bytes a parameter: LARS reads parameters and gradients once more, for their norms.
-double bytes_of(const std::string& which) {
-  return which == "sgd" ? 20 : which == "lars" || which == "adamw" ? 28 : 12;
-}
+double bytes_of(const std::string& which) { return which == "sgd" ? 20 : which == "lars_ema" ? 36 : 28; }
 
 void optimizer(benchmark::State& state, Context& context, const std::string& which, std::size_t count) {
   constexpr std::size_t parameters = 60;  // as many as a ResNet-18 has

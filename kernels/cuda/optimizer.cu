@@ -59,32 +59,42 @@ void for_batches(const UpdateRange* ranges, int range_count, F&& f) {
   flush();
 }
 
+__device__ void write(float* values, bf16* copy, std::int64_t i, float value) {
+  values[i] = value;
+  if (copy) copy[i] = bf16(value);
+}
+
 /// Where updated parameters go.
 struct Written {
   float* p;
   bf16* copy;  ///< or null
-  __device__ void store(std::int64_t i, float value) const {
-    p[i] = value;
-    if (copy) copy[i] = bf16(value);
+  EmaTarget<float> target;
+
+  /// The target's value, to be loaded with the parameter.
+  __device__ float followed(std::int64_t i) const { return i < target.count ? target.values[i] : 0.0F; }
+  __device__ void store(std::int64_t i, float value, const EmaRates<float>& ema, float followed) const {
+    write(p, copy, i, value);
+    if (i < target.count) write(target.values, target.copy, i, ema_step(ema, followed, value));
   }
 };
 
 struct Element {
-  float p, g, v;
+  float p, g, v, followed;
 };
 
 __global__ void sgd_kernel(const __grid_constant__ RangeBatch batch, const StepScalars* scalars, SgdSettings settings,
                            Written to, const float* g, float* v) {
   const Chunk chunk = own_chunk(batch);
   const SgdRates<float> rates = sgd_rates<float>(*scalars, settings, batch.range[chunk.range]);
+  const EmaRates<float> ema = ema_rates<float>(*scalars);
   cuda::for_block_elements<update_threads>(
       chunk.first, chunk.last,
       [&](std::int64_t i) {
-        return Element{to.p[i], g[i], v[i]};
+        return Element{to.p[i], g[i], v[i], to.followed(i)};
       },
       [&](std::int64_t i, Element e) {
         sgd_step(rates, e.p, e.g, e.v);
-        to.store(i, e.p);
+        to.store(i, e.p, ema, e.followed);
         v[i] = e.v;
       });
 }
@@ -139,14 +149,15 @@ __global__ void lars_kernel(const __grid_constant__ RangeBatch batch, const Step
   }
   __syncthreads();
   const LarsRates<float> rates = shared_rates;
+  const EmaRates<float> ema = ema_rates<float>(*scalars);
   cuda::for_block_elements<update_threads>(
       chunk.first, chunk.last,
       [&](std::int64_t i) {
-        return Element{to.p[i], g[i], v[i]};
+        return Element{to.p[i], g[i], v[i], to.followed(i)};
       },
       [&](std::int64_t i, Element e) {
         lars_step(rates, e.p, e.g, e.v);
-        to.store(i, e.p);
+        to.store(i, e.p, ema, e.followed);
         v[i] = e.v;
       });
 }
@@ -157,7 +168,7 @@ __global__ void adamw_corrections_kernel(const StepScalars* scalars, AdamWSettin
 }
 
 struct AdamWElement {
-  float p, g, m, v;
+  float p, g, m, v, followed;
 };
 
 __global__ void adamw_kernel(const __grid_constant__ RangeBatch batch, const StepScalars* scalars,
@@ -165,77 +176,81 @@ __global__ void adamw_kernel(const __grid_constant__ RangeBatch batch, const Ste
                              float* m, float* v) {
   const Chunk chunk = own_chunk(batch);
   const AdamWRates<float> rates = adamw_rates<float>(*scalars, settings, *corrections, batch.range[chunk.range]);
+  const EmaRates<float> ema = ema_rates<float>(*scalars);
   cuda::for_block_elements<update_threads>(
       chunk.first, chunk.last,
       [&](std::int64_t i) {
-        return AdamWElement{to.p[i], g[i], m[i], v[i]};
+        return AdamWElement{to.p[i], g[i], m[i], v[i], to.followed(i)};
       },
       [&](std::int64_t i, AdamWElement e) {
         adamw_step(rates, e.p, e.g, e.m, e.v);
-        to.store(i, e.p);
+        to.store(i, e.p, ema, e.followed);
         m[i] = e.m;
         v[i] = e.v;
       });
 }
 
-__global__ void ema_kernel(std::int64_t count, const StepScalars* scalars, Written target, const float* source) {
-  const EmaRates<float> rates = ema_rates<float>(*scalars);
+__global__ void ema_kernel(const StepScalars* scalars, const float* p, EmaTarget<float> target) {
+  const EmaRates<float> ema = ema_rates<float>(*scalars);
   const std::int64_t first = blockIdx.x * chunk_elements;
-  const std::int64_t last = first + chunk_elements < count ? first + chunk_elements : count;
+  const std::int64_t last = first + chunk_elements < target.count ? first + chunk_elements : target.count;
   cuda::for_block_elements<update_threads>(
       first, last,
       [&](std::int64_t i) {
-        return Vec<float, 2>{{target.p[i], source[i]}};
+        return Vec<float, 2>{{target.values[i], p[i]}};
       },
-      [&](std::int64_t i, Vec<float, 2> pair) { target.store(i, ema_step(rates, pair[0], pair[1])); });
+      [&](std::int64_t i, Vec<float, 2> pair) {
+        write(target.values, target.copy, i, ema_step(ema, pair[0], pair[1]));
+      });
 }
 
 }  // namespace
 
 template <class T>
 void sgd_update(Cuda device, const UpdateRange* ranges, int range_count, const StepScalars* scalars,
-                const SgdSettings& settings, T* p, const T* g, T* v, bf16* copy) {
+                const SgdSettings& settings, T* p, const T* g, T* v, bf16* copy, const EmaTarget<T>& target) {
   for_batches(ranges, range_count, [&](const RangeBatch& batch, std::uint32_t blocks) {
-    launch<sgd_kernel>(device, dim3{blocks}, dim3{update_threads}, 0, batch, scalars, settings, Written{p, copy}, g, v);
+    launch<sgd_kernel>(device, dim3{blocks}, dim3{update_threads}, 0, batch, scalars, settings,
+                       Written{p, copy, target}, g, v);
   });
 }
 
 template <class T>
 void lars_update(Cuda device, const UpdateRange* ranges, int range_count, const StepScalars* scalars,
-                 const LarsSettings& settings, T* p, const T* g, T* v, bf16* copy) {
+                 const LarsSettings& settings, T* p, const T* g, T* v, bf16* copy, const EmaTarget<T>& target) {
   for_batches(ranges, range_count, [&](const RangeBatch& batch, std::uint32_t blocks) {
     const Scratch<TwoSums> sums(device.memory, blocks);
     launch<lars_norms_kernel>(device, dim3{blocks}, dim3{update_threads}, 0, batch, settings, static_cast<const T*>(p),
                               g, sums.data());
     launch<lars_kernel>(device, dim3{blocks}, dim3{update_threads}, 0, batch, scalars, settings,
-                        static_cast<const TwoSums*>(sums.data()), Written{p, copy}, g, v);
+                        static_cast<const TwoSums*>(sums.data()), Written{p, copy, target}, g, v);
   });
 }
 
 template <class T>
 void adamw_update(Cuda device, const UpdateRange* ranges, int range_count, const StepScalars* scalars,
-                  const AdamWSettings& settings, T* p, const T* g, T* m, T* v, bf16* copy) {
+                  const AdamWSettings& settings, T* p, const T* g, T* m, T* v, bf16* copy, const EmaTarget<T>& target) {
   const Scratch<AdamWCorrections> corrections(device.memory, 1);
   launch<adamw_corrections_kernel>(device, dim3{1}, dim3{1}, 0, scalars, settings, corrections.data());
   for_batches(ranges, range_count, [&](const RangeBatch& batch, std::uint32_t blocks) {
     launch<adamw_kernel>(device, dim3{blocks}, dim3{update_threads}, 0, batch, scalars, settings,
-                         static_cast<const AdamWCorrections*>(corrections.data()), Written{p, copy}, g, m, v);
+                         static_cast<const AdamWCorrections*>(corrections.data()), Written{p, copy, target}, g, m, v);
   });
 }
 
 template <class T>
-void ema_update(Cuda device, std::int64_t count, const StepScalars* scalars, T* target, const T* source, bf16* copy) {
-  if (count <= 0) return;
-  const auto blocks = static_cast<std::uint32_t>((count + chunk_elements - 1) / chunk_elements);
-  launch<ema_kernel>(device, dim3{blocks}, dim3{update_threads}, 0, count, scalars, Written{target, copy}, source);
+void ema_update(Cuda device, const StepScalars* scalars, const T* p, const EmaTarget<T>& target) {
+  if (target.count <= 0) return;
+  const auto blocks = static_cast<std::uint32_t>((target.count + chunk_elements - 1) / chunk_elements);
+  launch<ema_kernel>(device, dim3{blocks}, dim3{update_threads}, 0, scalars, p, target);
 }
 
 template void sgd_update(Cuda, const UpdateRange*, int, const StepScalars*, const SgdSettings&, float*, const float*,
-                         float*, bf16*);
+                         float*, bf16*, const EmaTarget<float>&);
 template void lars_update(Cuda, const UpdateRange*, int, const StepScalars*, const LarsSettings&, float*, const float*,
-                          float*, bf16*);
+                          float*, bf16*, const EmaTarget<float>&);
 template void adamw_update(Cuda, const UpdateRange*, int, const StepScalars*, const AdamWSettings&, float*,
-                           const float*, float*, float*, bf16*);
-template void ema_update(Cuda, std::int64_t, const StepScalars*, float*, const float*, bf16*);
+                           const float*, float*, float*, bf16*, const EmaTarget<float>&);
+template void ema_update(Cuda, const StepScalars*, const float*, const EmaTarget<float>&);
 
 }  // namespace kagami

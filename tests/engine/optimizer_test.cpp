@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <functional>
+#include <map>
 
 #include "engine/safetensors.h"
 #include "kernels/cpu/parallel.h"
@@ -13,7 +15,8 @@ namespace {
 
 using test::random_tensor;
 
-// The problem of the reference values: p starts at A, the loss is half the squared distance to B.
+// The problem of the reference values: p starts at A, the loss is half the
+// squared distance to B.
 std::vector<double> wave(double scale) {
   std::vector<double> values;
   for (int i = 0; i < 6; ++i)
@@ -230,22 +233,114 @@ TEST(Optimizer, TheSameBitsWithAnyNumberOfThreads) {
   EXPECT_EQ(run(1), run(3));
 }
 
-TEST(Ema, EveryBitIsTauTargetPlusTheRestOfTheSource) {
-  Params target, source;
-  const Weight& t = target.weight("w", {1000}, Init::normal(1));
-  const Weight& s = source.weight("w", {1000}, Init::normal(1));
-  source.weight("predictor", {4}, Init::normal(1));
-  target.allocate(Device::cpu(), DType::f32, 1);
-  source.allocate(Device::cpu(), DType::f32, 2);
-  const auto before = t.master.to_host<float>(), online = s.master.to_host<float>();
-  StepState state(Device::cpu());
+/// An encoder with a frozen bias, and what a target lacks.
+struct Network {
+  explicit Network(bool with_predictor) {
+    const int frozen = params.add_group({.name = "frozen", .trained = false});
+    params.weight("encoder", {30, 40}, Init::normal(1));
+    params.parameter("bias", {37}, Init::normal(1), frozen);
+    params.weight("projector", {17, 30}, Init::normal(1));
+    if (with_predictor) params.weight("predictor", {9, 17}, Init::normal(1));
+  }
+  Params params;
+};
+
+using Make = std::function<std::unique_ptr<Optimizer>(Params&, const Params* target)>;
+const Make makes[] = {[](Params& p, const Params* t) { return make_sgd(p, {.weight_decay = 0.01}, true, t); },
+                      [](Params& p, const Params* t) { return make_lars(p, {.weight_decay = 0.01}, t); },
+                      [](Params& p, const Params* t) { return make_adamw(p, {.weight_decay = 0.01}, true, t); }};
+
+StepScalars scalars_of(std::uint32_t step) {
   StepScalars scalars;
-  scalars.ema_tau = 0.99;
-  state.set(scalars);
-  update_ema(target, source, state);
-  const auto after = t.master.to_host<float>();
-  for (std::size_t i = 0; i < after.size(); ++i)
-    EXPECT_EQ(after[i], static_cast<float>(0.99) * before[i] + static_cast<float>(1 - 0.99) * online[i]);
+  scalars.lr[0] = 0.1 / (1 + step);
+  scalars.ema_tau = 1 - 0.3 / (1 + step);
+  scalars.step = step;
+  return scalars;
+}
+
+/// A gradient for every parameter, and what a step makes of the target's: tau target + (1 - tau) p of the new p.
+struct Following {
+  Following(const Device& device, const Make& make) {
+    online.params.allocate(device, DType::f32, 1);
+    target.params.allocate(device, DType::f32, 2);
+    optimizer = make(online.params, &target.params);
+  }
+  void step(const StepState& state) {
+    for (const Segment& s : online.params.segments())
+      if (online.params.find(s.name).wants_grad())
+        online.params.find(s.name).grad().copy_from(
+            random_tensor(s.shape, DType::f32, state.host().step).to(online.params.values().device()));
+    optimizer->step(state);
+  }
+  Network online{true}, target{false};
+  std::unique_ptr<Optimizer> optimizer;
+};
+
+TEST(Optimizer, ATargetFollowsToTheBit) {
+  for (const Device& device : test::every_device())
+    for (const Make& make : makes) {
+      SCOPED_TRACE(device);
+      Following run(device, make);
+      StepState state(device);
+      for (std::uint32_t step = 0; step < 3; ++step) {
+        state.set(scalars_of(step));
+        const float kept = static_cast<float>(scalars_of(step).ema_tau),
+                    taken = static_cast<float>(1 - scalars_of(step).ema_tau);
+        std::map<std::string, std::vector<float>> before;
+        for (const Segment& s : run.target.params.segments())
+          before[s.name] = run.target.params.find(s.name).to_host<float>();
+        run.step(state);
+        for (const auto& [name, t] : before) {
+          const std::vector<float> p = run.online.params.find(name).to_host<float>(),
+                                   found = run.target.params.find(name).to_host<float>();
+          EXPECT_NE(found, t) << name;
+          const float room =
+              device.is_cpu() || device.emulated() ? 0 : 1e-6F;  // a GPU may round a product and a sum at once
+          for (std::size_t i = 0; i < p.size(); ++i)
+            ASSERT_TRUE(std::abs(found[i] - (kept * t[i] + taken * p[i])) <= room) << name << i;
+        }
+      }
+    }
+}
+
+TEST(Optimizer, ATargetDoesNotChangeTheParameters) {
+  for (const Make& make : makes) {
+    Following with(Device::cpu(), make), without(Device::cpu(), make);
+    without.optimizer = make(without.online.params, nullptr);
+    StepState state(Device::cpu());
+    state.set(scalars_of(0));
+    for (Following* run : {&with, &without}) run->step(state);
+    EXPECT_EQ(with.online.params.values().to_host<float>(), without.online.params.values().to_host<float>());
+  }
+}
+
+TEST(Optimizer, ATargetThatDoesNotFitIsRefused) {
+  const auto message_of = [](auto&& f) {
+    try {
+      f();
+    } catch (const InputError& e) {
+      return std::string(e.what());
+    }
+    return std::string();
+  };
+  Network online(true), target(false), other_type(false);
+  online.params.allocate(Device::cpu(), DType::f32, 1);
+  EXPECT_THROW(make_sgd(online.params, {}, true, &target.params),
+               InputError);  // not allocated
+  target.params.allocate(Device::cpu(), DType::f32, 1);
+  other_type.params.allocate(Device::cpu(), DType::f64, 1);
+  EXPECT_THROW(make_sgd(target.params, {}, true, &online.params),
+               InputError);  // longer
+  EXPECT_THROW(make_sgd(online.params, {}, true, &online.params), InputError);
+  EXPECT_EQ(message_of([&] { make_sgd(online.params, {}, true, &other_type.params); }),
+            "optimizer: an EMA target has parameters of its own, of the type "
+            "and on the device of those it follows "
+            "([1920] f32 cpu); its own: [1760] f64 cpu");
+  const auto optimizer = make_sgd(online.params, {}, true, &target.params);
+  StepState state(Device::cpu());
+  state.set(StepScalars{});
+  EXPECT_EQ(message_of([&] { optimizer->step(state); }),
+            "optimizer: an EMA target needs StepScalars::ema_tau in [0, 1], not nan");
 }
 
 }  // namespace

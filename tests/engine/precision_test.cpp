@@ -1,4 +1,5 @@
-// Mixed precision on CUDA: compute copies and who keeps them up to date, mixed operands, tf32.
+// Mixed precision on CUDA: compute copies and who keeps them up to date, mixed
+// operands, tf32.
 #include "engine/precision.h"
 
 #include <gtest/gtest.h>
@@ -106,16 +107,20 @@ TEST_F(MixedPrecision, OptimizersWriteTheCopies) {
   }
 }
 
-TEST_F(MixedPrecision, EmaWritesTheTargetsCopies) {
-  const Net source(Precision::mixed_bf16(), cuda, 1), target(Precision::mixed_bf16(), cuda, 2);
+TEST_F(MixedPrecision, OptimizersWriteTheTargetsCopies) {
+  const Net target(Precision::mixed_bf16(), cuda, 2);
+  Net source(Precision::mixed_bf16(), cuda, 1);
   StepState state(cuda);
   StepScalars scalars;
+  scalars.lr[0] = 0.5;
   scalars.ema_tau = 0.75;
   state.set(scalars);
   const auto before = target.params.values().to_host<float>();
-  update_ema(target.params, source.params, state);
+  source.params.gradients().fill(0.25);
+  make_lars(source.params, {}, &target.params)->step(state);
   EXPECT_NE(target.params.values().to_host<float>(), before);
   expect_fresh(target.params);
+  expect_fresh(source.params);
   copy_prefix(source.params, target.params);
   EXPECT_EQ(target.params.values().to_host<float>(), source.params.values().to_host<float>());
   expect_fresh(target.params);
@@ -137,7 +142,8 @@ TEST_F(MixedPrecision, AStaleCopyIsRefused) {
   net.fc.weight.master.fill(0.5);
   const std::string stale = message_of([&] { net.fc.forward(h.to(cuda)); });
   EXPECT_EQ(stale,
-            "linear: the bf16 copy of w ([5,8] f32 cuda:0) is older than w; call Params::refresh() after writing "
+            "linear: the bf16 copy of w ([5,8] f32 cuda:0) is older "
+            "than w; call Params::refresh() after writing "
             "parameters");
   EXPECT_NE(message_of([&] { net.forward(images); }).find("conv_bn_act: the bf16 copy"), std::string::npos);
   net.params.refresh();
@@ -156,7 +162,8 @@ TEST_F(MixedPrecision, BesideBf16AnF32OperandIsRounded) {
   EXPECT_EQ(linear(x, copied).to_host<float>(), narrow.to_host<float>());
   EXPECT_EQ(linear(x, w).dtype(), DType::f32);
   EXPECT_EQ(message_of([&] { linear(x.to(DType::bf16), w.to(DType::bf16)); }),
-            "linear: w takes its gradient in f32, so its master cannot be [5,8] bf16 cuda:0");
+            "linear: w takes its gradient in f32, so its master cannot be "
+            "[5,8] bf16 cuda:0");
 }
 
 /// Error of an op in tf32 against f64, and of the same op in fp32.

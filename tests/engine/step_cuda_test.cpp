@@ -32,7 +32,9 @@ struct Training {
     weight = &params.weight("w", {5, 6}, Init::zeros());
     params.allocate(device, DType::f32, 3);
     params.values().copy_from(random_tensor(params.values().shape(), DType::f32, 4).to(device));
-    optimizer = make_sgd(params, {}, true);
+    target.weight("w", {5, 6}, Init::zeros());
+    target.allocate(device, DType::f32, 3);
+    optimizer = make_sgd(params, {}, true, &target);
     step.add(0, [this] { body(); });
   }
   void body() {
@@ -50,6 +52,7 @@ struct Training {
     for (std::uint32_t i = first; i < last; ++i) {
       StepScalars scalars;
       scalars.step = i;
+      scalars.ema_tau = 1 - 0.5 / (1.0 + i);
       set_learning_rates(scalars, params, 0.5, 1 / (1.0 + i));
       state.set(scalars);
       step.run(0);
@@ -59,7 +62,7 @@ struct Training {
   }
   Device device;
   Tensor x, loss;
-  Params params;
+  Params params, target;
   Weight* weight;
   std::unique_ptr<Optimizer> optimizer;
   StepState state;
@@ -71,6 +74,7 @@ TEST_F(StepCuda, RecordedStepsEqualEagerOnesBitwise) {
   Training eager(Device::cuda(0), false), recorded(Device::cuda(0), true);
   EXPECT_EQ(recorded.go(0, 7), eager.go(0, 7));
   EXPECT_EQ(recorded.params.values().to_host<float>(), eager.params.values().to_host<float>());
+  EXPECT_EQ(recorded.target.values().to_host<float>(), eager.target.values().to_host<float>());
   EXPECT_EQ(recorded.optimizer->state()[0].tensor.to_host<float>(),
             eager.optimizer->state()[0].tensor.to_host<float>());
   EXPECT_EQ(eager.bodies, 7);
@@ -114,9 +118,11 @@ std::string refusal(const std::function<void()>& body) {
 TEST_F(StepCuda, AHostReadWithinIsRefusedAndNamed) {
   const Tensor x = random_tensor({9, 6}, DType::f32, 1).to(Device::cuda(0));
   EXPECT_EQ(refusal([&] { (void)mean(x).item(); }),
-            "step: program 4 cannot be recorded: cuda:0, in or after op mean: a read of the device's memory on the "
+            "step: program 4 cannot be recorded: cuda:0, in or after op mean: "
+            "a read of the device's memory on the "
             "host cannot "
-            "be part of a recorded step; move it out of the step, or do it on the device");
+            "be part of a recorded step; move it out of the step, or do it on "
+            "the device");
   EXPECT_NE(refusal([&] {
               exp(x);
               Tensor::from(std::vector<float>{1}, {1}, x.device());
@@ -145,10 +151,7 @@ TEST_F(StepCuda, GrowingWorkIsRefused) {
 TEST_F(StepCuda, ProgramsTakeTurns) {
   Training one(Device::cuda(0), true), other(Device::cuda(0), false);
   for (Training* t : {&one, &other})
-    t->step.add(1, [t] {
-      update_ema(t->params, t->params, t->state);
-      t->params.values().copy_from(scale(t->params.values().detach(), 0.5));
-    });
+    t->step.add(1, [t] { t->params.values().copy_from(scale(t->params.values().detach(), 0.5)); });
   for (std::uint32_t i = 0; i < 8; ++i)
     for (Training* t : {&one, &other}) {
       t->go(i, i + 1);

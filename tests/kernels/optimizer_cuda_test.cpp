@@ -1,6 +1,9 @@
 #if KAGAMI_HAS_CUDA
 #include "kernels/optimizer.h"
 
+#include <algorithm>
+#include <type_traits>
+
 #include "tests/kernels/cuda_reference.h"
 
 namespace kagami {
@@ -16,8 +19,8 @@ StepScalars step_scalars(std::uint32_t step) {
   return scalars;
 }
 
-/// Parameters of many sizes: one chunk and several, one element, and more ranges than one launch takes. Between ranges
-/// are elements nobody updates.
+/// Parameters of many sizes: one chunk and several, one element, and more
+/// ranges than one launch takes. Between ranges are elements nobody updates.
 std::vector<UpdateRange> ranges_of_a_model() {
   std::vector<UpdateRange> ranges;
   std::int64_t offset = 3;
@@ -55,8 +58,9 @@ void expect_copy(const std::vector<bf16>& copy, const std::vector<float>& p, con
   for (std::size_t i = 0; i < p.size(); ++i) ASSERT_EQ(copy[i].bits, expected[i]) << i;
 }
 
-/// update(device, ranges, range count, scalars, p, g, a, b, copy) for two steps: CUDA's float beside the CPU's double;
-/// the same bits on devices of every size. `written`: where p is updated.
+/// update(device, ranges, range count, scalars, p, g, a, b, copy) for two
+/// steps: CUDA's float beside the CPU's double; the same bits on devices of
+/// every size. `written`: where p is updated.
 template <class F>
 void expect_updates(F&& update, const std::vector<UpdateRange>& written = ranges_of_a_model()) {
   constexpr std::uint32_t steps = 2;
@@ -129,9 +133,65 @@ TEST(OptimizerCuda, AdamW) {
 TEST(OptimizerCuda, Ema) {
   const UpdateRange last = ranges_of_a_model().back();
   const std::int64_t all = last.offset + last.count;
-  expect_updates([&](auto device, auto*, int, auto* scalars, auto* p, auto*, auto* a, auto*,
-                     bf16* copy) { ema_update(device, all, scalars, p, a, copy); },
-                 {{0, all, 0, false, false}});
+  expect_updates(
+      [&](auto device, auto*, int, auto* scalars, auto* p, auto*, auto* a, auto*, bf16* copy) {
+        using T = std::remove_pointer_t<decltype(p)>;
+        ema_update(device, scalars, static_cast<const T*>(a), EmaTarget<T>{p, all, copy});
+      },
+      {{0, all, 0, false, false}});
+}
+
+/// Parameters and target after three steps: with the target in the update, or
+/// each range's in a pass after it.
+struct Followed {
+  std::vector<float> p, target;
+  std::vector<bf16> copy;
+};
+template <class F>
+Followed follow(Cuda device, bool fused, F&& update) {
+  const Buffers start;
+  const std::vector<UpdateRange>& ranges = start.ranges;
+  const std::int64_t end = ranges[4].offset + 10000;  // within a range of several chunks
+  const OnDevice<float> p(start.p), g(start.g), a(start.a), b(start.b), t(start.values(9, 1));
+  const OnDevice<bf16> copy(start.count);
+  const EmaTarget<float> target{t.data(), end, copy.data()};
+  for (std::uint32_t step = 0; step < 3; ++step) {
+    const OnDevice<StepScalars> scalars(std::vector<StepScalars>{step_scalars(step)});
+    update(device, ranges.data(), static_cast<int>(ranges.size()), scalars.data(), p.data(), g.data(), a.data(),
+           b.data(), fused ? target : EmaTarget<float>{});
+    if (fused) continue;
+    for (const UpdateRange& range : ranges)
+      ema_update<float>(
+          device, scalars.data(), p.data() + range.offset,
+          {t.data() + range.offset, std::min(range.count, end - range.offset), copy.data() + range.offset});
+  }
+  return {p.host(), t.host(), copy.host()};
+}
+
+TEST(OptimizerCuda, ATargetInTheUpdateIsAPassOfItsOwnToTheBit) {
+  const auto check = [](auto&& update) {
+    const Followed apart = follow(test_cuda(), false, update);
+    under_every_schedule([&] {
+      const Followed fused = follow(test_cuda(), true, update);
+      EXPECT_TRUE(same_bits(fused.p, apart.p));
+      EXPECT_TRUE(same_bits(fused.target, apart.target));
+      EXPECT_TRUE(same_bits(fused.copy, apart.copy));
+    });
+    EXPECT_FALSE(same_bits(apart.target, Buffers().values(9, 1)));
+  };
+  using Target = EmaTarget<float>;
+  check([](Cuda device, auto* ranges, int count, auto* scalars, float* p, const float* g, float* a, float*,
+           const Target& target) {
+    sgd_update(device, ranges, count, scalars, {0.01, true}, p, g, a, nullptr, target);
+  });
+  check([](Cuda device, auto* ranges, int count, auto* scalars, float* p, const float* g, float* a, float*,
+           const Target& target) {
+    lars_update(device, ranges, count, scalars, {0.01, 0.02}, p, g, a, nullptr, target);
+  });
+  check([](Cuda device, auto* ranges, int count, auto* scalars, float* p, const float* g, float* a, float* b,
+           const Target& target) {
+    adamw_update(device, ranges, count, scalars, {0.05, 0.999, 1e-8}, p, g, a, b, nullptr, target);
+  });
 }
 
 TEST(OptimizerCuda, NanStaysVisible) {
