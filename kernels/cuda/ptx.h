@@ -300,6 +300,30 @@ KAGAMI_PTX void tma_store_wait(KAGAMI_LOC_ONLY) {
 #endif
 }
 
+// ---------------------------------------------------------------- stmatrix (sm_90)
+/// Lane l gives the address of row l%8 of matrix l/8; register i goes to matrix i. Matrices lie over the lanes as
+/// ldmatrix_x4 reads them.
+KAGAMI_PTX void stmatrix_x4(void* row, const uint32_t (&r)[4] KAGAMI_LOC) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  uint32_t s = static_cast<uint32_t>(__cvta_generic_to_shared(row));
+  asm volatile("stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1,%2,%3,%4};" ::"r"(s), "r"(r[0]), "r"(r[1]),
+               "r"(r[2]), "r"(r[3])
+               : "memory");
+#elif !defined(__CUDACC__)
+  kagami::emulator::stmatrix(r, 4, false, row, loc);
+#endif
+}
+KAGAMI_PTX void stmatrix_x4_trans(void* row, const uint32_t (&r)[4] KAGAMI_LOC) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  uint32_t s = static_cast<uint32_t>(__cvta_generic_to_shared(row));
+  asm volatile("stmatrix.sync.aligned.m8n8.x4.trans.shared.b16 [%0], {%1,%2,%3,%4};" ::"r"(s), "r"(r[0]), "r"(r[1]),
+               "r"(r[2]), "r"(r[3])
+               : "memory");
+#elif !defined(__CUDACC__)
+  kagami::emulator::stmatrix(r, 4, true, row, loc);
+#endif
+}
+
 // ---------------------------------------------------------------- wgmma (sm_90a)
 /// Shared-memory matrix descriptor, 128-byte swizzle. lbo is ignored for K-major operands.
 KAGAMI_PTX uint64_t wgmma_desc_sw128(const void* p, uint32_t sbo_bytes, uint32_t lbo_bytes = 16) {

@@ -34,13 +34,19 @@ void finish_ldmatrix(Worker& w, Warp&, Rendezvous& r) {
     }
   }
 }
+template <bool Trans>
 void finish_stmatrix(Worker&, Warp&, Rendezvous& r) {
   const int count = static_cast<LdMatrix*>(r.payload[0])->count;
-  for (int m = 0; m < count; ++m)
-    for (int i = 0; i < 8; ++i) {
-      auto* row = const_cast<unsigned char*>(static_cast<LdMatrix*>(r.payload[m * 8 + i])->row);
-      for (int j = 0; j < 4; ++j) std::memcpy(row + j * 4, &static_cast<LdMatrix*>(r.payload[i * 4 + j])->regs[m], 4);
-    }
+  for (int m = 0; m < count; ++m) {
+    uint16_t e[8][8];
+    for (int l = 0; l < 32; ++l)
+      for (int half = 0; half < 2; ++half) {
+        const int i = l / 4, j = l % 4 * 2 + half;
+        (Trans ? e[j][i] : e[i][j]) = uint16_t(static_cast<LdMatrix*>(r.payload[l])->regs[m] >> half * 16);
+      }
+    for (int i = 0; i < 8; ++i)
+      std::memcpy(const_cast<unsigned char*>(static_cast<LdMatrix*>(r.payload[m * 8 + i])->row), e[i], 16);
+  }
 }
 
 struct Mma {
@@ -105,15 +111,18 @@ void ldmatrix(uint32_t* regs, int count, bool trans, const void* row, Loc loc) {
   w.meet(~0u, trans ? "ldmatrix.trans" : "ldmatrix", true, &p, loc,
          trans ? finish_ldmatrix<true> : finish_ldmatrix<false>);
 }
-void stmatrix(const uint32_t* regs, int count, bool, void* row, Loc loc) {
+void stmatrix(const uint32_t* regs, int count, bool trans, void* row, Loc loc) {
   Quiet quiet;
   Worker& w = worker();
+  w.require_arch(90, "stmatrix", loc);
   if (w.self->lane < count * 8) {
     w.check_shared(row, 16, 16, "stmatrix", loc);
     tsan_write(row, 16);
+    touch(row, 16, true);
   }
   LdMatrix p{const_cast<uint32_t*>(regs), static_cast<const unsigned char*>(row), count};
-  w.meet(~0u, "stmatrix", true, &p, loc, finish_stmatrix);
+  w.meet(~0u, trans ? "stmatrix.trans" : "stmatrix", true, &p, loc,
+         trans ? finish_stmatrix<true> : finish_stmatrix<false>);
 }
 void mma_m16n8k16_bf16(float* d, const uint32_t* a, const uint32_t* b, const float* c, Loc loc) {
   Quiet quiet;

@@ -201,6 +201,35 @@ class PtxHopper : public testing::Test {
 #endif
 };
 
+/// Each lane's registers hold its own number, the register and the half: 16 lane + 2 register + half.
+__global__ void stmatrix_both(std::uint16_t* plain, std::uint16_t* transposed) {
+  KAGAMI_SHARED(tile, uint4[2][32]);
+  const std::uint32_t lane = threadIdx.x;
+  std::uint32_t r[4];
+  for (std::uint32_t i = 0; i < 4; ++i) r[i] = (lane * 16 + i * 2) | (lane * 16 + i * 2 + 1) << 16;
+  // Rows are given backwards, so that the address counts and not the lane that gives it.
+  ptx::stmatrix_x4(&tile[0][31 - lane], r);
+  ptx::stmatrix_x4_trans(&tile[1][31 - lane], r);
+  __syncwarp();
+  reinterpret_cast<uint4*>(plain)[lane] = tile[0][31 - lane];
+  reinterpret_cast<uint4*>(transposed)[lane] = tile[1][31 - lane];
+}
+
+TEST_F(PtxHopper, StmatrixPlainAndTransposed) {
+  under_every_schedule([] {
+    OnDevice<std::uint16_t> plain(256), transposed(256);
+    launch<stmatrix_both>(test_cuda(), dim3{1}, dim3{32}, 0, plain.data(), transposed.data());
+    const std::vector<std::uint16_t> p = plain.host(), t = transposed.host();
+    for (int lane = 0; lane < 32; ++lane)
+      for (int i = 0; i < 4; ++i)
+        for (int half = 0; half < 2; ++half) {
+          const int value = lane * 16 + i * 2 + half, row = lane / 4, column = lane % 4 * 2 + half;
+          EXPECT_EQ(p[static_cast<std::size_t>((i * 8 + row) * 8 + column)], value);
+          EXPECT_EQ(t[static_cast<std::size_t>((i * 8 + column) * 8 + row)], value);
+        }
+  });
+}
+
 struct Tiles {
   alignas(1024) bf16 a[2][64 * 64];
   alignas(1024) bf16 b[2][64 * 64];
