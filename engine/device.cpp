@@ -50,7 +50,7 @@ int Device::cuda_count(std::string* why_none) { return cuda::device_count(why_no
 
 Device Device::cuda(int number) {
   static std::mutex guard;
-  static std::vector<const State*> states;
+  static auto& states = *new std::vector<const State*>;  // lives until exit, as what it points to
   const std::lock_guard lock(guard);
   std::string why = "there is none";
   const int count = cuda::device_count(&why);

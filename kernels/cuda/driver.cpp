@@ -122,6 +122,7 @@ void wait(CUstream_st* stream, CUevent_st* event) {
   check(cudaStreamWaitEvent(stream, event, 0), "cudaStreamWaitEvent");
 }
 void synchronize(CUevent_st* event) { check(cudaEventSynchronize(event), "cudaEventSynchronize"); }
+void settle(CUevent_st* event) noexcept { ignore(cudaEventSynchronize(event)); }
 float elapsed(CUevent_st* first, CUevent_st* last) {
   float milliseconds = 0;
   check(cudaEventElapsedTime(&milliseconds, first, last), "cudaEventElapsedTime");

@@ -38,7 +38,8 @@ CUstream_st* create_stream(int device);
 void destroy_stream(CUstream_st* stream);
 void synchronize(CUstream_st* stream);
 
-/// Between any two of host (pinned, or the call waits), device. Queued on the stream.
+/// Between any two of host (pinned, or the call waits), device. Queued on the stream: until it has run, pinned memory
+/// stays allocated and as it was at the call.
 void copy(void* to, const void* from, std::size_t bytes, CUstream_st* stream);
 void fill_bytes(void* to, int value, std::size_t bytes, CUstream_st* stream);
 
@@ -49,6 +50,8 @@ void record(CUevent_st* event, CUstream_st* stream);
 void wait(CUstream_st* stream, CUevent_st* event);
 /// The host waits.
 void synchronize(CUevent_st* event);
+/// The same for destructors: an error is left for the next call that can throw.
+void settle(CUevent_st* event) noexcept;
 /// Milliseconds between two events that have happened.
 float elapsed(CUevent_st* first, CUevent_st* last);
 

@@ -10,10 +10,24 @@ bool Worker::lazy() { return cfg.async == Async::lazy || (cfg.async == Async::ra
 
 void Worker::complete_copy(const CopyAsync& c) {
   counts.cp_async_bytes += unsigned(c.src_bytes);
+  touch(c.src, size_t(c.src_bytes));
+  touch(c.dst, size_t(c.bytes), true);
   std::memcpy(c.dst, c.src, size_t(c.src_bytes));
   std::memset(static_cast<char*>(c.dst) + c.src_bytes, 0, size_t(c.bytes - c.src_bytes));
   tsan_read(c.src, size_t(c.src_bytes));
   tsan_write(c.dst, size_t(c.bytes));
+}
+
+void Worker::count_bank_conflicts(const void* destination, int bytes) {
+  auto& issued = self->warp->copies;
+  if (self->copies_issued == issued.size()) issued.emplace_back();
+  CopyInstruction& instruction = issued[self->copies_issued++];
+  const int lanes_at_once = 128 / bytes, group = self->lane / lanes_at_once;
+  const auto place = reinterpret_cast<uintptr_t>(destination) / unsigned(bytes) % unsigned(lanes_at_once);
+  const std::uint8_t meet = ++instruction.in_bank[size_t(group * lanes_at_once) + place];
+  if (meet <= instruction.turns[group]) return;
+  instruction.turns[group] = meet;
+  counts.cp_async_conflicts += meet > 1;
 }
 
 void cp_async(void* dst, const void* src, int bytes, int src_bytes, Loc loc) {
@@ -22,6 +36,7 @@ void cp_async(void* dst, const void* src, int bytes, int src_bytes, Loc loc) {
   w.check_shared(dst, size_t(bytes), size_t(bytes), "cp.async destination", loc);
   if (reinterpret_cast<uintptr_t>(src) % unsigned(bytes)) w.fail("cp.async: misaligned global address", loc);
   if (src_bytes < 0 || src_bytes > bytes) w.fail("cp.async: bad source size", loc);
+  w.count_bank_conflicts(dst, bytes);
   CopyAsync c{dst, src, bytes, src_bytes, w.self->copy_group};
   if (w.lazy()) {
     std::memset(dst, 0xFF, size_t(bytes));  // reading before the wait gives NaN

@@ -1,8 +1,12 @@
 // kernels/cuda/runtime.h for the emulated device.
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <map>
+#include <memory>
+#include <optional>
 #include <stdexcept>
+#include <string_view>
 
 #include "kernels/cuda/runtime.h"
 #include "kernels/emulator/streams.h"
@@ -16,6 +20,7 @@ using Hold = std::scoped_lock<std::recursive_mutex>;
 struct Block {
   std::size_t bytes;
   bool pinned;
+  std::shared_ptr<const void> lives = std::make_shared<char>();  ///< for copies that run when it is gone
 };
 struct Blocks {
   std::map<const char*, Block> by_address;  ///< device and pinned memory
@@ -26,11 +31,35 @@ Blocks& blocks() {
   return lives_until_exit;
 }
 
-bool reachable_by_device(const void* memory) {
+/// What the address lies in; null for memory that is neither the device's nor pinned.
+const Block* block_of(const void* memory) {
   const auto& all = blocks().by_address;
   const auto* address = static_cast<const char*>(memory);
-  auto after = all.upper_bound(address);
-  return after != all.begin() && address < std::prev(after)->first + std::prev(after)->second.bytes;
+  const auto after = all.upper_bound(address);
+  if (after == all.begin()) return nullptr;
+  const auto& [first, block] = *std::prev(after);
+  return address < first + block.bytes ? &block : nullptr;
+}
+
+std::size_t content_hash(const void* memory, std::size_t bytes) {
+  return std::hash<std::string_view>{}({static_cast<const char*>(memory), bytes});
+}
+
+/// A copy between memory of the device and pinned memory, which the host must leave alone until the copy has run.
+std::function<void()> copy_later(void* to, const Block& target, const void* from, const Block& source,
+                                 std::size_t bytes, bool recorded) {
+  std::optional<std::size_t> content;
+  if (source.pinned && !recorded) content = content_hash(from, bytes);
+  return [=, to_lives = std::weak_ptr(target.lives), from_lives = std::weak_ptr(source.lives)] {
+    const auto refuse = [&](const char* what) {
+      throw emulator::Error("a copy of " + std::to_string(bytes) + " bytes ran after its " + what +
+                            "; wait for an event behind the copy first");
+    };
+    if (from_lives.expired()) refuse("source had been released");
+    if (to_lives.expired()) refuse("target had been released");
+    if (content && *content != content_hash(from, bytes)) refuse("pinned source had been written anew");
+    std::memcpy(to, from, bytes);
+  };
 }
 
 void* allocate_block(std::size_t bytes, bool pinned) {
@@ -42,18 +71,24 @@ void* allocate_block(std::size_t bytes, bool pinned) {
   if (posix_memalign(&memory, 256, bytes) != 0) return nullptr;
   std::memset(memory, 0xff, bytes);
   blocks().by_address[static_cast<char*>(memory)] = {bytes, pinned};
-  if (!pinned) blocks().on_device += bytes;
+  if (!pinned) {
+    blocks().on_device += bytes;
+    if (DeviceWork::depth == 0) poison(memory, bytes);
+  }
   return memory;
 }
 
 void release_block(void* memory) {
   if (!memory) return;
   const Hold hold(machine().guard);
-  machine().drain_all();  // as cudaFree does
   auto& all = blocks();
   const auto block = all.by_address.find(static_cast<char*>(memory));
   if (block == all.by_address.end()) throw std::runtime_error("release: not the address of a block");
-  if (!block->second.pinned) all.on_device -= block->second.bytes;
+  if (!block->second.pinned) {
+    machine().drain_all();  // as cudaFree does; of cudaFreeHost nothing of the kind is promised
+    all.on_device -= block->second.bytes;
+    unpoison(memory, block->second.bytes);
+  }
   std::memset(memory, 0xff, block->second.bytes);
   all.by_address.erase(block);
   std::free(memory);
@@ -100,10 +135,15 @@ void synchronize(CUstream_st* stream) {
 void copy(void* to, const void* from, std::size_t bytes, CUstream_st* stream) {
   if (bytes == 0) return;
   const Hold hold(machine().guard);
-  const bool waits = !reachable_by_device(to) || !reachable_by_device(from);
-  if (waits) machine().refuse_in_capture("a copy from or to memory that is neither the device's nor pinned", stream);
+  const Block *target = block_of(to), *source = block_of(from);
+  if (target && source) {
+    const bool recorded = stream->capture != nullptr;
+    machine().queue(stream, Kind::copy, copy_later(to, *target, from, *source, bytes, recorded));
+    return;
+  }
+  machine().refuse_in_capture("a copy from or to memory that is neither the device's nor pinned", stream);
   machine().queue(stream, Kind::copy, [=] { std::memcpy(to, from, bytes); });
-  if (waits) machine().drain(stream);
+  machine().drain(stream);
 }
 void fill_bytes(void* to, int value, std::size_t bytes, CUstream_st* stream) {
   if (bytes == 0) return;
@@ -130,6 +170,10 @@ void synchronize(CUevent_st* event) {
   if (!event->last) return;
   machine().drain_until(*event->last);
   machine().throw_kept_error();
+}
+void settle(CUevent_st* event) noexcept {
+  const Hold hold(machine().guard);
+  if (event->last) machine().settle(*event->last);
 }
 float elapsed(CUevent_st* first, CUevent_st* last) {
   const Hold hold(machine().guard);
@@ -163,3 +207,28 @@ void destroy_graph(CUgraphExec_st* graph) {
 }
 
 }  // namespace kagami::cuda
+
+namespace kagami::emulator {
+
+void check_address(std::string_view pretty, int argument, const void* address) {
+  const cuda::Hold hold(detail::machine().guard);
+  if (address && !cuda::block_of(address))
+    throw Error("launch of " + detail::kernel_name(pretty) + ": argument " + std::to_string(argument) +
+                " is an address of the host's, which is neither of the device nor pinned");
+}
+
+namespace detail {
+
+DeviceWork::DeviceWork() {
+  if (depth++ > 0) return;
+  for (const auto& [address, block] : cuda::blocks().by_address)
+    if (!block.pinned) unpoison(const_cast<char*>(address), block.bytes);
+}
+DeviceWork::~DeviceWork() {
+  if (--depth > 0) return;
+  for (const auto& [address, block] : cuda::blocks().by_address)
+    if (!block.pinned) poison(const_cast<char*>(address), block.bytes);
+}
+
+}  // namespace detail
+}  // namespace kagami::emulator

@@ -59,13 +59,22 @@ Config& config();
 size_t shared_limit(int arch);
 
 /// What the launches so far did, summed over blocks; a test asserts on it without a GPU. `stats() = {}` starts anew. A
-/// launch counts when it has run: synchronize first.
+/// launch counts when it has run: synchronize first. Conflicts are the further turns that an access to shared memory
+/// takes because several of its lanes meet in one bank; of cp.async, the n-th copies of a warp's lanes count as one
+/// instruction. Bytes are those read: zeros that a copy fills in are none.
 struct Stats {
-  uint64_t blocks, switches, barriers, shuffles, ldmatrix, ldmatrix_conflicts, mma, wgmma, cp_async_bytes, tma_bytes;
+  uint64_t blocks, switches, barriers, shuffles, ldmatrix, ldmatrix_conflicts, mma, wgmma, cp_async_bytes,
+      cp_async_conflicts, tma_bytes;
 };
 Stats& stats();
 
 // ---- launch
+/// Throws for an address that is neither of the device nor pinned: a GPU cannot read it.
+void check_address(std::string_view pretty, int argument, const void* address);
+template <class T>
+void check_argument(std::string_view pretty, int argument, const T& value) {
+  if constexpr (std::is_pointer_v<T>) check_address(pretty, argument, value);
+}
 /// Throws unless the architecture can run such a launch.
 void check_launch(std::string_view pretty, dim3 grid, dim3 block, size_t shared_bytes);
 void launch_blocks(std::string_view pretty, dim3 grid, dim3 block, size_t shared_bytes,
@@ -101,6 +110,8 @@ using emulator::dynamic_shared;
 /// emulator::Error for a launch that cannot be, and, when it runs, for whatever defect it finds.
 template <auto Kernel, class... Args>
 void launch(const Cuda& device, dim3 grid, dim3 block, std::size_t shared_bytes, Args... args) {
+  int argument = 0;
+  (emulator::check_argument(__PRETTY_FUNCTION__, ++argument, args), ...);
   emulator::queue_launch(device.stream, __PRETTY_FUNCTION__, grid, block, shared_bytes, [=] { Kernel(args...); });
 }
 }  // namespace kagami

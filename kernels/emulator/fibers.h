@@ -68,6 +68,7 @@ struct Thread : Fiber {
   bool quiet = false;  // see class Quiet
   std::vector<CopyAsync> copies;
   int copy_group = 0;
+  std::size_t copies_issued = 0;
   std::vector<TmaOp> stores;
   int store_group = 0;
 };
@@ -81,11 +82,17 @@ struct Rendezvous {
   Loc loc;
   void* payload[32];
 };
+/// The n-th cp.async of each lane of a warp. The hardware writes 128 bytes at once: the copies of 8 lanes, or of 32.
+struct CopyInstruction {
+  std::uint8_t in_bank[32] = {};  // how many copies of a turn go to one place in its 128 bytes
+  std::uint8_t turns[4] = {};
+};
 struct Warp {
   Thread* lane[32] = {};
   int index = 0, size = 0;
   unsigned exited = 0;
   std::vector<Rendezvous> pending;
+  std::vector<CopyInstruction> copies;
   uint64_t wgmma_issued = 0;
   int wgmma_group = 0;
   bool wgmma_fenced = false;
@@ -143,6 +150,7 @@ class Worker {
   void complete_tma(TmaOp&);
   void complete_wgmma(WgmmaOp&);
   void complete_copy(const CopyAsync&);
+  void count_bank_conflicts(const void* destination, int bytes);
   void mbarrier_update(uint64_t* bar, int arrivals, int64_t tx, Loc loc);
   void check_shared(const void* p, size_t bytes, size_t align, const char* what, Loc loc);
   void use_async_view();
@@ -205,6 +213,8 @@ constexpr std::size_t page = 4096;
 /// Makes a crash in a kernel name the kernel, block and thread. Once per OS thread.
 void install_crash_report();
 
+/// Of the launch with this __PRETTY_FUNCTION__.
+std::string kernel_name(std::string_view pretty);
 std::string to_string(Loc);
 std::string to_string(uint3);
 

@@ -44,9 +44,8 @@ Stats& stats() {
 
 using namespace detail;
 
-namespace {
 /// "... launch(...) [with auto Kernel = NAME; Args = ...]"
-std::string kernel_name(std::string_view pretty) {
+std::string detail::kernel_name(std::string_view pretty) {
   std::string name(pretty);
   if (auto at = name.find("Kernel = "); at != name.npos) {
     name = name.substr(at + 9);
@@ -54,7 +53,6 @@ std::string kernel_name(std::string_view pretty) {
   }
   return name;
 }
-}  // namespace
 
 size_t shared_limit(int arch) {
   switch (arch) {

@@ -97,10 +97,11 @@ void tsan_read(const void*, size_t) {}
 void tsan_write(void*, size_t) {}
 #endif
 
-void touch([[maybe_unused]] const void* memory, [[maybe_unused]] size_t bytes) {
+void touch([[maybe_unused]] const void* memory, [[maybe_unused]] size_t bytes, [[maybe_unused]] bool writes) {
 #if defined(KAGAMI_ASAN)
-  const auto* each = static_cast<const volatile unsigned char*>(memory);
-  for (size_t i = 0; i < bytes; ++i) (void)each[i];
+  void* frame = __builtin_frame_address(0);
+  if (void* bad = __asan_region_is_poisoned(const_cast<void*>(memory), bytes))
+    __asan_report_error(__builtin_return_address(0), frame, frame, bad, writes, 1);
 #endif
 }
 

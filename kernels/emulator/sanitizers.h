@@ -11,8 +11,8 @@ extern char launch_begin, launch_end;
 
 void poison(void* memory, std::size_t bytes);
 void unpoison(void* memory, std::size_t bytes);
-/// Instrumented reads for copies the emulator makes on behalf of a thread: ASan sees its red zones.
-void touch(const void* memory, std::size_t bytes);
+/// What the emulator, which is not instrumented, reads or writes on behalf of a thread: ASan sees its red zones.
+void touch(const void* memory, std::size_t bytes, bool writes = false);
 
 void tsan_release(void* tag);
 void tsan_acquire(void* tag);

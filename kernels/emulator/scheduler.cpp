@@ -240,7 +240,7 @@ void Worker::run_block(const std::string& kernel, dim3 grid, dim3 block, uint3 b
     t.copies.clear();
     t.stores.clear();
     t.copy_group = t.store_group = 0;
-    unpoison(t.stack_low, t.stack_bytes);
+    t.copies_issued = 0;
     t.context = boost::context::detail::make_fcontext(static_cast<char*>(t.stack_low) + t.stack_bytes, t.stack_bytes,
                                                       &Worker::entry);
   }
@@ -259,7 +259,9 @@ void Worker::run_block(const std::string& kernel, dim3 grid, dim3 block, uint3 b
   switch_to_next(main_, false);
   current_worker = outer;
   unpoison(arena, arena_bytes);
-  if (error) std::rethrow_exception(error);
+  if (!error) return;
+  for (const auto& t : threads) unpoison(t->stack_low, t->stack_bytes);  // of frames that were left at once
+  std::rethrow_exception(error);
 }
 
 void Worker::thread_exit(Thread& t) {

@@ -69,6 +69,7 @@ void Machine::wait(CUstream_st* stream, CUevent_st* event) {
 }
 
 void Machine::run_front(CUstream_st* stream) {
+  const DeviceWork work;
   // A stream that this one waits for runs first; the item leaves the queue before it runs, for it may throw.
   if (const auto awaited = stream->work.front().waits) drain_until(*awaited);
   Queued item = std::move(stream->work.front());
@@ -97,12 +98,24 @@ void Machine::drain_until(const Happening& happening) {
   while (!happening.done) run_front(happening.stream);
 }
 
+template <class F>
+void Machine::keeping_errors(F&& run) noexcept {
+  try {
+    run();
+  } catch (...) {
+    if (!kept_) kept_ = std::current_exception();
+  }
+}
+
 void Machine::drain_all() noexcept {
-  for (CUstream_st* stream : streams_) try {
+  for (CUstream_st* stream : streams_)
+    keeping_errors([&] {
       while (!stream->work.empty()) run_front(stream);
-    } catch (...) {
-      if (!kept_) kept_ = std::current_exception();
-    }
+    });
+}
+
+void Machine::settle(const Happening& happening) noexcept {
+  keeping_errors([&] { drain_until(happening); });
 }
 
 void Machine::throw_kept_error() {

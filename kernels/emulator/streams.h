@@ -50,6 +50,17 @@ struct Capture {
 
 enum class Kind { kernel, copy };
 
+/// Lives while queued work runs, in a call that holds the machine. But then AddressSanitizer knows the device's memory
+/// as poisoned, and reports a host that touches it.
+class DeviceWork {
+ public:
+  DeviceWork();
+  ~DeviceWork();
+  DeviceWork(const DeviceWork&) = delete;
+  DeviceWork& operator=(const DeviceWork&) = delete;
+  static inline int depth = 0;
+};
+
 /// Every call of the host interface holds the machine.
 class Machine {
  public:
@@ -66,6 +77,7 @@ class Machine {
   void drain_until(const Happening& happening);
   /// As freeing memory does; an error is kept for the next call that can throw.
   void drain_all() noexcept;
+  void settle(const Happening& happening) noexcept;
   void throw_kept_error();
 
   void begin_capture(CUstream_st* stream);
@@ -75,6 +87,8 @@ class Machine {
   void refuse_in_capture(const std::string& what, CUstream_st* stream = nullptr);
 
  private:
+  template <class F>
+  void keeping_errors(F&& run) noexcept;
   void run_front(CUstream_st* stream);
   void run_some();
   std::vector<CUstream_st*> streams_;

@@ -106,10 +106,11 @@ void Worker::complete_tma(TmaOp& op) {
         const bool in = inside && c >= 0 && c < int64_t(t.dim[0]);
         if (op.is_load) {
           uint16_t v = 0;  // outside the tensor: zero
-          if (in) std::memcpy(&v, g + c * 2, 2), tsan_read(g + c * 2, 2);
+          if (in) touch(g + c * 2, 2), std::memcpy(&v, g + c * 2, 2), tsan_read(g + c * 2, 2);
           std::memcpy(arena + at + e * 2, &v, 2);
           std::memcpy(async_view.data() + at + e * 2, &v, 2);
         } else if (in) {
+          touch(g + c * 2, 2, true);
           std::memcpy(g + c * 2, async_view.data() + at + e * 2, 2);
           tsan_write(g + c * 2, 2);
         }

@@ -124,7 +124,39 @@ TEST_F(EmulatorStreams, APinnedSourceChangedTooEarlyIsSeen) {
   };
   schedule(Async::lazy);
   EXPECT_EQ(run(true), all(7));
-  EXPECT_EQ(run(false), all(8));
+  EXPECT_TRUE(
+      mentions(error_of([&] { run(false); }), "a copy of 128 bytes ran after its pinned source had been written"));
+  schedule(Async::eager);
+  EXPECT_EQ(run(false), all(7));
+}
+
+TEST_F(EmulatorStreams, PinnedMemoryReleasedTooEarlyIsSeen) {
+  schedule(Async::lazy);
+  const auto copy_and_release = [&](bool back) {
+    auto staging = std::make_unique<Pinned>();
+    EXPECT_TRUE(std::isnan(staging->get[0]));
+    std::fill_n(staging->get, n, 7.0F);
+    cuda::copy(back ? staging->get : x.data(), back ? x.data() : staging->get, n * sizeof(float), first.get);
+    staging.reset();
+    cuda::synchronize(first.get);
+  };
+  EXPECT_TRUE(mentions(error_of([&] { copy_and_release(false); }), "ran after its source had been released"));
+  EXPECT_TRUE(mentions(error_of([&] { copy_and_release(true); }), "ran after its target had been released"));
+  EXPECT_EQ(x.host(), all(1));
+}
+
+TEST_F(EmulatorStreams, AGraphOutlivesItsPinnedMemory) {
+  auto staging = std::make_unique<Pinned>();
+  cuda::begin_capture(first.get);
+  cuda::copy(x.data(), staging->get, n * sizeof(float), first.get);
+  CUgraphExec_st* graph = cuda::end_capture(first.get);
+  staging.reset();
+  EXPECT_TRUE(mentions(error_of([&] {
+                         cuda::replay(graph, first.get);
+                         cuda::synchronize(first.get);
+                       }),
+                       "ran after its source had been released"));
+  cuda::destroy_graph(graph);
 }
 
 TEST_F(EmulatorStreams, APinnedResultIsThereAfterTheWaitOnly) {
@@ -139,11 +171,24 @@ TEST_F(EmulatorStreams, APinnedResultIsThereAfterTheWaitOnly) {
 TEST_F(EmulatorStreams, NewMemoryHoldsNaN) {
   auto* block = static_cast<float*>(cuda::allocate(0, 100 * sizeof(float)));
   EXPECT_EQ(reinterpret_cast<std::uintptr_t>(block) % 256, 0U);
-  EXPECT_TRUE(std::isnan(block[0]));
-  EXPECT_TRUE(std::isnan(block[99]));
+  float values[100] = {};
+  cuda::copy(values, block, sizeof values, first.get);
+  for (const float value : values) EXPECT_TRUE(std::isnan(value));
   cuda::release(0, block);
   EXPECT_TRUE(mentions(error_of([&] { cuda::release(0, &before); }), "not the address of a block"));
 }
+
+#if KAGAMI_ASAN
+TEST_F(EmulatorStreams, AHostThatTouchesDeviceMemoryIsSeen) {
+  EXPECT_DEATH(*const_cast<volatile float*>(x.data()) = 1, "use-after-poison");
+  schedule(Async::lazy);
+  add_to_x(first, 1);
+  EXPECT_DEATH(static_cast<void>(*const_cast<volatile float*>(x.data() + n - 1)), "use-after-poison");
+  cuda::synchronize(first.get);
+  EXPECT_DEATH(static_cast<void>(*const_cast<volatile float*>(x.data())), "use-after-poison");
+  EXPECT_EQ(x.host(), all(2));
+}
+#endif
 
 TEST_F(EmulatorStreams, MemoryEnds) {
   emulator::config().memory = 1 << 20;
@@ -160,6 +205,10 @@ TEST_F(EmulatorStreams, ADefectIsReportedWhereTheHostWaits) {
   EXPECT_EQ(x.host(), all(1)) << "what was queued after it is dropped";
   launch<fails>(first.device(), dim3{1}, dim3{n}, 0, x.data());
   cuda::release(0, cuda::allocate(0, 64));  // waits, but cannot throw
+  EXPECT_TRUE(mentions(error_of([&] { add_to_x(first, 1); }), "divergent barrier"));
+  launch<fails>(first.device(), dim3{1}, dim3{n}, 0, x.data());
+  cuda::record(event.get, first.get);
+  cuda::settle(event.get);  // as well
   EXPECT_TRUE(mentions(error_of([&] { add_to_x(first, 1); }), "divergent barrier"));
 }
 

@@ -224,6 +224,17 @@ TEST(Emulator, RefusesLaunchesThatDoNotFit) {
   EXPECT_TRUE(mentions(error(dim3{1}, dim3{64}, 128), "dynamic_shared needs 256 bytes, the launch gave 128"));
 }
 
+TEST(Emulator, RefusesAnAddressOfTheHost) {
+  std::vector<int> host(256);
+  OnDevice<int> in(256);
+  const auto error = [&](const int* from, int* to) {
+    return error_of([&] { launch<reverse>(test_cuda(), dim3{1}, dim3{256}, 0, from, to); });
+  };
+  EXPECT_EQ(error(in.data(), in.data()), "");
+  EXPECT_TRUE(mentions(error(in.data(), host.data()), "launch of {anonymous}::reverse: argument 2 is an address of"));
+  EXPECT_TRUE(mentions(error(host.data(), in.data()), "argument 1 is an address of the host's"));
+}
+
 TEST(Emulator, WorksAfterAnError) {
   OnDevice<int> in(counting(256)), out(256);
   EXPECT_NE(error_of([&] {
