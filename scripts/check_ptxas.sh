@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
-# Compiles CUDA kernels and fails where ptxas had to spill registers, keeps an array in local memory, or doubts (notes
-# C75xx: a wgmma it serialised, a register request it ignored). Needs nvcc, no GPU; without nvcc it says so and succeeds.
+# Compiles CUDA kernels and fails where ptxas had to spill registers, keeps an array in local memory, doubts (notes
+# C75xx: a wgmma it serialised, a register request it ignored), or was not told how many threads share the registers: a
+# block has 65536, so that more than 64 a thread need __launch_bounds__. Needs nvcc, no GPU; without nvcc it says so and
+# succeeds.
 #   scripts/check_ptxas.sh                    every file of kernels/cuda for sm_80 and sm_90a
 #   scripts/check_ptxas.sh --arch 80,86,89,90a
 #   scripts/check_ptxas.sh FILE.cu ...        these files
@@ -13,7 +15,7 @@ files=()
 while [ $# -gt 0 ]; do
   case $1 in
     --arch) archs=${2:?--arch needs a list such as 80,90a}; shift 2 ;;
-    -h|--help) sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h|--help) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 0 ;;
     -*) echo "check_ptxas: unknown option '$1'; it takes --arch LIST and files" >&2; exit 2 ;;
     *) files+=("$1"); shift ;;
   esac
@@ -46,6 +48,19 @@ judge() {
     /C75[0-9][0-9]/ { print file ": " arch ": " $0 ": " kernel }' | c++filt
 }
 
+# The kernels of ptxas' report on standard input that a block of 1024 threads has too few registers for, and whose
+# source does not promise smaller blocks.
+judge_registers() {
+  local file=$1 kernel registers name
+  awk '/Compiling entry function/ { split($0, part, "\047"); kernel = part[2] }
+       match($0, /Used [0-9]+ registers/) && substr($0, RSTART + 5) + 0 > 64 { print substr($0, RSTART + 5) + 0, kernel }' |
+    sort -u | c++filt | while read -r registers kernel; do
+    name=$(sed 's/(anonymous namespace):://g; s/[<(].*//; s/.*[: ]//' <<<"$kernel")
+    grep -qE "__launch_bounds__\(.*\) +$name\(" "$file" kernels/cuda/*.cu* engine/*.h ||
+      echo "$file: $registers registers, too many for 1024 threads, and no __launch_bounds__: $kernel"
+  done
+}
+
 check() {
   local file=$1 log
   log=$folder/$(tr / _ <<<"$file")
@@ -53,7 +68,7 @@ check() {
     -Xptxas -v -c "$file" -o "$log.o" >"$log" 2>&1; then
     cat "$log" >"$log.bad"
   elif ! grep -q '^// ptxas: ' "$file"; then
-    judge "$file" <"$log" >"$log.bad"
+    { judge "$file" <"$log"; judge_registers "$file" <"$log"; } >"$log.bad"
   fi
 }
 
@@ -66,7 +81,7 @@ wait
 kernels=$(cat "$folder"/*.cu 2>/dev/null | grep -c 'Compiling entry function' || true)
 cat "$folder"/*.bad 2>/dev/null || true
 if [ -n "$(cat "$folder"/*.bad 2>/dev/null)" ]; then
-  echo "check_ptxas: kernels spill, keep arrays on a stack, or did not compile: see above" >&2
+  echo "check_ptxas: kernels spill, keep arrays on a stack, have no bounds, or did not compile: see above" >&2
   exit 1
 fi
 unjudged=$(grep -l '^// ptxas: ' "${files[@]}" | tr '\n' ' ' || true)

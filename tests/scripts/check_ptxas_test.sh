@@ -19,6 +19,24 @@ run --arch 80,90a "$clean"
 [ "$code" = 0 ] || fail "a kernel without spills: exit code $code"
 grep -q '^check_ptxas: 2 kernels in 1 files' <<<"$said" || fail "not both architectures were looked at"
 
+hungry='hungry(const float* x, float* y) {
+  float v[96];
+#pragma unroll
+  for (int i = 0; i < 96; ++i) v[i] = x[i];
+#pragma unroll
+  for (int i = 0; i < 96; ++i) y[i] += v[95 - i];
+  __syncthreads();
+#pragma unroll
+  for (int i = 0; i < 96; ++i) y[i] *= v[i];
+}'
+echo "__global__ void $hungry" >"$clean"
+run --arch 80 "$clean"
+[ "$code" = 1 ] || fail "more than 64 registers and no bounds: exit code $code, expected 1"
+grep -q 'registers, too many for 1024 threads, and no __launch_bounds__: hungry(' <<<"$said" || fail "registers are not named"
+echo "__global__ void __launch_bounds__(2 * (64), 1) $hungry" >"$clean"
+run --arch 80 "$clean"
+[ "$code" = 0 ] || fail "more than 64 registers within bounds: exit code $code"
+
 { echo '// ptxas: planted'; cat tests/scripts/spills.cu; } >"$clean"
 run --arch 80 "$clean"
 [ "$code" = 0 ] || fail "a file without the promise is judged"
