@@ -46,11 +46,12 @@ code=0
 for part in "${parts[@]}"; do
   echo "== $part ($gpu), $(date -Is), at most $minutes minutes; log: $out/$part.log"
   deadline=$(($(date +%s) + minutes * 60))
+  rm -f "$out/$part.json"
   set +e
   (set -e; "part_$part") >"$out/$part.log" 2>&1  # a subshell of its own, so that its first failure ends it
   ended=$?
   set -e
-  if [ $ended = 0 ]; then echo "== $part: done"; else code=1; echo "== $part: FAILED (exit code $ended)"; fi
+  if [ $ended = 0 ]; then echo "== $part: done"; else code=1; not_passed "$part" $ended; fi
   tail -n 40 "$out/$part.log"
 done
 exit $code

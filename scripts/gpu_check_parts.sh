@@ -11,6 +11,13 @@ within() {
   timeout "$((most < left ? most : left))" "$@"
 }
 
+# not_passed PART CODE: says so in its log, whose table is then last all the same, and in a JSON file where it wrote none.
+not_passed() {
+  echo "== $1: FAILED (exit code $2)"
+  printf '\n| part | result |\n|---|---|\n| %s | FAILED (exit code %d), see above |\n' "$1" "$2" >>"$out/$1.log"
+  [ -s "$out/$1.json" ] || printf '{"part": "%s", "failed": true, "exit_code": %d}\n' "$1" "$2" >"$out/$1.json"
+}
+
 # A Python with torch for the comparison of steps; else any Python, for the tables.
 find_python() {
   local candidate
@@ -65,10 +72,11 @@ part_verify() {
   "$python" - "$out/verify.json" "$gpu" "$sanitizer" <<'PYTHON'
 import json, sys
 cases = [t for s in json.load(open(sys.argv[1]))["testsuites"] for t in s["testsuite"]]
-ran = [t for t in cases if t.get("status") == "RUN"]
+ran = [t for t in cases if t.get("result") == "COMPLETED"]
 failed = [t for t in ran if t.get("failures")]
 for t in failed: print(f"FAILED {t['classname']}.{t['name']}", file=sys.stderr)
 print(f"| {sys.argv[2]} | {len(ran)} | {len(failed)} | {sum(t.get('result') == 'SKIPPED' for t in cases)} | {sys.argv[3]} |")
+if not any("Cuda" in t["classname"] for t in ran): sys.exit("no test of a CUDA kernel ran: the program finds no GPU that it can use")
 PYTHON
   return $failed
 }
@@ -93,6 +101,7 @@ part_kernels() {
       echo "-- left for another run: ${chunk%%=*}"
     fi
   done
+  if ! compgen -G "$out/kernels/*.json" >/dev/null; then echo "nothing was measured"; return 1; fi
   "$python" bench/vendor_table.py --json "$out/kernels.json" "$out"/kernels/*.json
   if [ $left -gt 0 ]; then echo "$left of ${#chunks[@]} groups are left: run this part again"; fi
   ! grep -q '"error_occurred": true' "$out"/kernels/*.json
