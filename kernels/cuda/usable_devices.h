@@ -11,6 +11,7 @@
 namespace kagami::cuda {
 
 constexpr int oldest_major = 8;  ///< of the compute capabilities that the kernels are written for
+constexpr int oldest_cuda = 12;  ///< that can build this; what a CUDA built runs on drivers of its major version
 constexpr int insufficient_driver = 35, no_device = 100;  ///< CUDA's numbers of these errors
 
 /// What CUDA's runtime says before a device is used.
@@ -56,7 +57,9 @@ inline std::string why_no_device(const DriverReport& report) {
   if (report.driver == 0) return "no NVIDIA driver is loaded";
   if (report.status == insufficient_driver)
     return "the NVIDIA driver knows CUDA up to " + version(report.driver) + ", this program needs " +
-           version(report.runtime) + ": update the driver, or build Kagami with CUDA " + version(report.driver);
+           version(report.runtime) + ": update the driver" +
+           (report.driver / 1000 >= oldest_cuda ? ", or build Kagami with CUDA " + std::to_string(report.driver / 1000)
+                                                : "");
   if (report.status == 0 || report.status == no_device) return "the NVIDIA driver shows no GPU";
   return report.status_text + " (CUDA error " + std::to_string(report.status) + ")";
 }

@@ -25,7 +25,9 @@ TEST(UsableDevices, NoDriverSaysSo) {
 TEST(UsableDevices, AnOldDriverIsToldWhatIsNeeded) {
   EXPECT_EQ(why_none({insufficient_driver, "CUDA driver version is insufficient", 12040, 13000}),
             "the NVIDIA driver knows CUDA up to 12.4, this program needs 13.0: update the driver, or build Kagami with "
-            "CUDA 12.4");
+            "CUDA 12");
+  EXPECT_EQ(why_none({insufficient_driver, "CUDA driver version is insufficient", 11080, 13000}),
+            "the NVIDIA driver knows CUDA up to 11.8, this program needs 13.0: update the driver");
 }
 
 TEST(UsableDevices, ADriverWithoutAGpuSaysSo) {
