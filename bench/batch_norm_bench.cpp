@@ -33,8 +33,9 @@ class Fixture {
   }
 
   void forward() {
-    batch_norm_measure<float>(device(), shape_, x_.data(), {part(5), part(6), part(7), part(8)}, 1e-5, 0.1,
-                              RunningUpdate::in_order, saved());
+    batch_norm_measure<float>(
+        device(), {shape_, {part(5), part(6), part(7), part(8)}, 1e-5, 0.1, RunningUpdate::in_order, saved()},
+        x_.data());
     batch_norm_apply<float>(device(), shape_, x_.data(), saved(), residual_ ? added_.data() : nullptr, true, y_.data());
   }
 

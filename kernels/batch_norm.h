@@ -118,19 +118,33 @@ KAGAMI_HD void batch_norm_save(const BatchNormParameters<T>& parameters, std::in
   saved.shift[at] = affine.shift;
 }
 
-/// Measures x (rows per group > 1), fills `saved` and updates the running statistics.
+/// What measuring a batch reads and writes besides x.
 template <class T>
-void batch_norm_measure(Cpu device, const BatchNormShape& shape, const T* x, const BatchNormParameters<T>& parameters,
-                        double eps, double momentum, RunningUpdate update, const BatchNormSaved<T>& saved);
+struct BatchNormMeasure {
+  BatchNormShape shape;               ///< more than one row a group
+  BatchNormParameters<T> parameters;  ///< its running statistics are updated
+  double eps, momentum;
+  RunningUpdate update;
+  BatchNormSaved<T> saved;  ///< filled
+};
+template <class T>
+void batch_norm_measure(Cpu device, const BatchNormMeasure<T>& measure, const T* x);
 /// Fills `saved` (of one group) from the running statistics instead.
 template <class T>
 void batch_norm_from_running(Cpu device, int channels, const BatchNormParameters<T>& parameters, double eps,
                              const BatchNormSaved<T>& saved);
 
-/// y = scale x + shift (+ residual), then ReLU where asked, in one pass. y may be x; residual [rows, channels] or null.
+/// Bytes of the mask that batch_norm_apply leaves for batch_norm_backward, so that the output need not be read (or
+/// kept) to know where ReLU cut; 0 where the back end reads the output.
+template <class T>
+std::int64_t batch_norm_mask_bytes(Cpu, const BatchNormShape&) {
+  return 0;
+}
+/// y = scale x + shift (+ residual), then ReLU where asked, in one pass. y may be x; residual [rows, channels] or null;
+/// mask (or null): where y > 0, a bit each.
 template <class T>
 void batch_norm_apply(Cpu device, const BatchNormShape& shape, const T* x, const BatchNormSaved<T>& saved,
-                      const T* residual, bool relu, T* y);
+                      const T* residual, bool relu, T* y, std::uint8_t* mask = nullptr);
 
 /// Memory a gradient goes to; null leaves the gradient out.
 template <class T>
@@ -155,6 +169,7 @@ struct BatchNormBackward {
   GradientMemory<T> dresidual;     ///< [rows, channels], dy where ReLU did not cut; may be dy unless dx is
   GradientMemory<Wide<T>> dgamma;  ///< [channels]
   GradientMemory<Wide<T>> dbeta;   ///< [channels]
+  const std::uint8_t* mask = nullptr;  ///< batch_norm_apply's, read instead of y; or null
 };
 /// One reduction pass over dy and x, then one pass that writes dx and the residual's gradient.
 template <class T>
@@ -164,14 +179,19 @@ void batch_norm_backward(Cpu device, const BatchNormShape& shape, const Wide<T>*
 #if KAGAMI_HAS_CUDA
 // T: float or bf16. Sums over rows are taken in double, in an order that only the shape decides.
 template <class T>
-void batch_norm_measure(Cuda device, const BatchNormShape& shape, const T* x, const BatchNormParameters<T>& parameters,
-                        double eps, double momentum, RunningUpdate update, const BatchNormSaved<T>& saved);
+void batch_norm_measure(Cuda device, const BatchNormMeasure<T>& measure, const T* x);
 template <class T>
 void batch_norm_from_running(Cuda device, int channels, const BatchNormParameters<T>& parameters, double eps,
                              const BatchNormSaved<T>& saved);
+/// One byte for every 16 of y; rows that are no multiple of 16 bytes have no mask.
+template <class T>
+std::int64_t batch_norm_mask_bytes(Cuda, const BatchNormShape& shape) {
+  constexpr int values = 16 / sizeof(T);
+  return shape.channels % values == 0 ? shape.rows * shape.channels / values : 0;
+}
 template <class T>
 void batch_norm_apply(Cuda device, const BatchNormShape& shape, const T* x, const BatchNormSaved<T>& saved,
-                      const T* residual, bool relu, T* y);
+                      const T* residual, bool relu, T* y, std::uint8_t* mask = nullptr);
 template <class T>
 void batch_norm_backward(Cuda device, const BatchNormShape& shape, const Wide<T>* gamma, const BatchNormSaved<T>& saved,
                          const BatchNormBackward<T>& gradient);

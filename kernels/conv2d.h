@@ -1,6 +1,7 @@
 #pragma once
 // Two-dimensional convolution (cross-correlation, as in every network): y[n,p,q,k] = bias[k] +
 // sum over r,s,c of x[n, p stride + r - pad, q stride + s - pad, c] w[k,r,s,c]. Activations are NHWC, weights KRSC.
+#include "kernels/batch_norm.h"
 #include "kernels/launch.h"
 #include "kernels/types.h"
 
@@ -21,15 +22,25 @@ struct Weights {
   const T* flipped = nullptr;
 };
 
-/// What is done to y before it is stored.
+/// What is done to y before it is stored: y scale + bias + residual, then ReLU.
 template <class T>
 struct ConvEpilogue {
-  const Wide<T>* bias = nullptr;  ///< [k], added
+  const Wide<T>* bias = nullptr;   ///< [k], or null
+  const Wide<T>* scale = nullptr;  ///< [k], or null
+  const T* residual = nullptr;     ///< as y, or null
+  bool relu = false;
 };
 
 template <class T>
 void conv2d_forward(Cpu device, const Conv2dShape& shape, const T* x, const Weights<T>& w, T* y,
                     const ConvEpilogue<T>& epilogue = {});
+/// Also measures y's rows [pixels, k] for a batch norm (on CUDA while it stores them).
+template <class T>
+void conv2d_forward_measured(Cpu device, const Conv2dShape& shape, const T* x, const Weights<T>& w, T* y,
+                             const BatchNormMeasure<T>& measure) {
+  conv2d_forward(device, shape, x, w, y);
+  batch_norm_measure(device, measure, static_cast<const T*>(y));
+}
 /// dx[n,h,w,c]: the gradient of x given that of y.
 template <class T>
 void conv2d_dgrad(Cpu device, const Conv2dShape& shape, const T* dy, const Weights<T>& w, T* dx, Accumulate accumulate);
@@ -41,6 +52,9 @@ void conv2d_wgrad(Cpu device, const Conv2dShape& shape, const T* x, const T* dy,
 template <class T>
 void conv2d_forward(Cuda device, const Conv2dShape& shape, const T* x, const Weights<T>& w, T* y,
                     const ConvEpilogue<T>& epilogue = {});
+template <class T>
+void conv2d_forward_measured(Cuda device, const Conv2dShape& shape, const T* x, const Weights<T>& w, T* y,
+                             const BatchNormMeasure<T>& measure);
 template <class T>
 void conv2d_dgrad(Cuda device, const Conv2dShape& shape, const T* dy, const Weights<T>& w, T* dx,
                   Accumulate accumulate);

@@ -71,10 +71,14 @@ mutant conv_no_top_edge conv_operands.cuh '*Conv2dCuda*' 's|static_cast<unsigned
 mutant conv_one_tap_a_step conv_operands.cuh '*Conv2dCuda*' 's|while (channel_ >= pixels_.channels)|if (channel_ >= pixels_.channels)|'
 mutant conv_taps_backwards conv_operands.cuh '*Conv2dCuda*' 's|from.row + window.direction \* tap_row_|from.row + tap_row_|'
 # Batch norm.
-mutant bn_sums_not_awaited batch_norm.cu 'BatchNormCuda*' '/values\[i\]\[thread()\] = v\[i\];/,/double sum/s|__syncthreads();||'
-mutant bn_sums_overwritten batch_norm.cu 'BatchNormCuda*' '/__device__ double add(const/,/#pragma/s|__syncthreads();||'
+mutant bn_sums_not_awaited batch_norm.cuh 'BatchNormCuda*' '/values\[i\]\[thread()\] = v\[i\];/,/double sum/s|__syncthreads();||'
+mutant bn_sums_overwritten batch_norm.cuh 'BatchNormCuda*' '/__device__ double add(const/,/#pragma/s|__syncthreads();||'
 mutant bn_centres_not_awaited batch_norm.cu 'BatchNormCuda*' '/centres\[sums.channel()\] = /,/float centre/s|__syncthreads();||'
-mutant bn_tree_without_barrier batch_norm.cu 'BatchNormCuda*' '/for (int step = finish_slices/,/if (slice/s|__syncthreads();||'
+mutant bn_tree_without_barrier batch_norm.cuh 'BatchNormCuda*' '/for (int step = finish_slices/,/if (slice/s|__syncthreads();||'
+mutant bn_strips_of_equal_weight batch_norm.cu 'Conv2dEpilogueCuda*' 's/left < strips.rows ? left : strips.rows/strips.rows/'
+mutant strip_counts_missing_rows gemm_strips.cuh 'Conv2dEpilogueCuda*' 's/min(StripRows, result.rows - first_row)/StripRows/'
+mutant strip_leaves_lanes_out gemm_strips.cuh 'Conv2dEpilogueCuda*' 's/step < 32; step/step < 16; step/'
+mutant bn_mask_shifted batch_norm_backward.cu 'BatchNormCuda*' 's/bits >> i/bits >> (i + 1)/'
 # Contrastive losses.
 mutant contrastive_operands_overwritten contrastive.cu 'ContrastiveCuda*' '/k < rows.dim; k += depth/,/operands.rows.load/s|__syncthreads();||'
 mutant contrastive_operands_not_awaited contrastive.cu 'ContrastiveCuda*' '/operands.columns.load(columns, k)/,/#pragma/s|__syncthreads();||'

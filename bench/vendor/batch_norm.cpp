@@ -40,8 +40,9 @@ class Norm {
   }
   /// Statistics alone: what a gradient needs from the forward pass.
   void measure(const Cuda& device) const {
-    batch_norm_measure<T>(device, shape_, x_.data(), {part(2), part(3), part(4), part(5)}, eps, momentum,
-                          RunningUpdate::in_order, saved());
+    batch_norm_measure<T>(
+        device, {shape_, {part(2), part(3), part(4), part(5)}, eps, momentum, RunningUpdate::in_order, saved()},
+        x_.data());
   }
   NormOperands pointers() const {
     return {x_.data(), y_.data(), dy_.data(), y_.data(), added_.data(), channel_.data()};

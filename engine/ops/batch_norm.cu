@@ -7,18 +7,6 @@ namespace detail {
 namespace {
 
 template <class T>
-T* data_or_null(const Tensor& t) {
-  return t ? t.data<T>() : nullptr;
-}
-
-template <class T>
-BatchNormSaved<T> saved_of(const NormResult& result) {
-  Wide<T>* data = result.saved.data<Wide<T>>();
-  const std::int64_t size = result.saved.numel() / 5;
-  return {data, data + size, data + 2 * size, data + 3 * size, data + 4 * size};
-}
-
-template <class T>
 GradientMemory<T> memory_of(int input, bool wanted, Gradients& d) {
   if (!wanted || !d.wants(input)) return {};
   const auto [tensor, accumulate] = d.target(input);
@@ -48,24 +36,9 @@ BatchNormShape norm_shape(std::string_view op, const Tensor& x, const NormTensor
   return shape;
 }
 
-NormResult normalize(std::string_view op, const BatchNormShape& shape, const Tensor& x, const NormTensors& tensors,
-                     const BatchNormOptions& options, const Tensor& residual, bool relu, const Tensor& y) {
-  NormResult result{shape, Tensor::empty({5, shape.groups, shape.channels}, wide_of(x.dtype()), x.device()),
-                    options.training};
-  dispatch(op, x, [&](auto device, auto zero) {
-    using T = decltype(zero);
-    const BatchNormParameters<T> parameters{data_or_null<Wide<T>>(tensors.gamma), data_or_null<Wide<T>>(tensors.beta),
-                                            data_or_null<Wide<T>>(tensors.running_mean),
-                                            data_or_null<Wide<T>>(tensors.running_var)};
-    const BatchNormSaved<T> saved = saved_of<T>(result);
-    if (options.training) {
-      batch_norm_measure(device, shape, x.data<T>(), parameters, options.eps, options.momentum, options.update, saved);
-    } else {
-      batch_norm_from_running(device, shape.channels, parameters, options.eps, saved);
-    }
-    batch_norm_apply(device, shape, x.data<T>(), saved, data_or_null<T>(residual), relu, y.data<T>());
-  });
-  return result;
+NormResult norm_result(const BatchNormShape& shape, const Tensor& x, const BatchNormOptions& options) {
+  return {
+      shape, Tensor::empty({5, shape.groups, shape.channels}, wide_of(x.dtype()), x.device()), options.training, {}};
 }
 
 void normalize_gradients(std::string_view op, const NormResult& result, const Tensor& x, const Tensor& y,
@@ -78,6 +51,7 @@ void normalize_gradients(std::string_view op, const NormResult& result, const Te
     using T = decltype(zero);
     BatchNormBackward<T> gradient{dy.data<T>(), x.data<T>(), data_or_null<T>(y), relu, result.batch_statistics, {}, {},
                                   {},           {}};
+    gradient.mask = data_or_null<std::uint8_t>(result.mask);
     gradient.dx = {data_or_null<T>(dx), dx_accumulate};
     gradient.dresidual =
         in_place ? GradientMemory<T>{dy.data<T>()} : memory_of<T>(inputs.residual, residual && relu, d);
@@ -96,7 +70,16 @@ Tensor batch_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta, cons
   const detail::NormTensors tensors{gamma, beta, running_mean, running_var};
   const BatchNormShape shape = detail::norm_shape(op, x, tensors, options);
   const Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());
-  const detail::NormResult result = detail::normalize(op, shape, x, tensors, options, {}, false, y);
+  const detail::NormResult result = detail::norm_result(shape, x, options);
+  dispatch(op, x, [&](auto device, auto zero) {
+    using T = decltype(zero);
+    const BatchNormSaved<T> saved = detail::saved_of<T>(result);
+    if (options.training)
+      batch_norm_measure(device, detail::measure_of<T>(result, tensors, options), x.data<T>());
+    else
+      batch_norm_from_running(device, shape.channels, detail::parameters_of<T>(tensors), options.eps, saved);
+    batch_norm_apply(device, shape, x.data<T>(), saved, static_cast<const T*>(nullptr), false, y.data<T>());
+  });
   if (!recording({x, gamma, beta})) return y;
   return record(
       op, {x, gamma, beta}, y,

@@ -4,15 +4,6 @@
 #include "engine/ops/convolution.h"
 
 namespace kagami {
-namespace {
-
-template <class T>
-Weights<T> weights_of(const Weight& w) {
-  return {w.compute.data<T>(), w.compute_flipped ? w.compute_flipped.data<T>() : nullptr};
-}
-
-}  // namespace
-
 namespace detail {
 
 Conv2dShape convolution_shape(std::string_view op, const Tensor& x, const Weight& w, int stride, int pad) {
@@ -37,14 +28,8 @@ Conv2dShape convolution_shape(std::string_view op, const Tensor& x, const Weight
   return shape;
 }
 
-Tensor convolve(std::string_view op, const Conv2dShape& shape, const Tensor& x, const Weight& w, const Tensor& bias) {
-  Tensor y = Tensor::empty({shape.n, shape.out_h(), shape.out_w(), shape.k}, x.dtype(), x.device());
-  dispatch(op, x, [&](auto device, auto zero) {
-    using T = decltype(zero);
-    conv2d_forward(arithmetic_of(device, w), shape, x.data<T>(), weights_of<T>(w), y.data<T>(),
-                   ConvEpilogue<T>{bias ? bias.data<Wide<T>>() : nullptr});
-  });
-  return y;
+Tensor convolution_output(const Conv2dShape& shape, const Tensor& x) {
+  return Tensor::empty({shape.n, shape.out_h(), shape.out_w(), shape.k}, x.dtype(), x.device());
 }
 
 void convolution_gradients(std::string_view op, const Conv2dShape& shape, const Tensor& x, const Weight& w,
@@ -72,7 +57,12 @@ Tensor conv2d(const Tensor& input, const Weight& weight, int stride, int pad, co
   const Conv2dShape shape = detail::convolution_shape(op, x, w, stride, pad);
   check(!bias || (bias.shape() == Shape{shape.k} && bias.dtype() == wide_of(x.dtype())), op, ": bias must be [",
         shape.k, "] ", wide_of(x.dtype()), ", not ", describe(bias));
-  const Tensor y = detail::convolve(op, shape, x, w, bias);
+  const Tensor y = detail::convolution_output(shape, x);
+  dispatch(op, x, [&](auto device, auto zero) {
+    using T = decltype(zero);
+    conv2d_forward(detail::arithmetic_of(device, w), shape, x.data<T>(), detail::weights_of<T>(w), y.data<T>(),
+                   ConvEpilogue<T>{bias ? bias.data<Wide<T>>() : nullptr});
+  });
   if (!recording({x, w.master, bias})) return y;
   return record(op, {x, w.master, bias}, y,
                 [shape, x = x.detach(), w = detail::detached(w)](const Tensor& dy, Gradients& d) {

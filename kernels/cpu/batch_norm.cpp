@@ -156,8 +156,8 @@ cpu::BatchNormPiece<T> piece_of(const BatchNormShape& shape, const Pieces& piece
 }  // namespace
 
 template <class T>
-void batch_norm_measure(Cpu device, const BatchNormShape& shape, const T* x, const BatchNormParameters<T>& parameters,
-                        double eps, double momentum, RunningUpdate update, const BatchNormSaved<T>& saved) {
+void batch_norm_measure(Cpu device, const BatchNormMeasure<T>& measure, const T* x) {
+  const auto& [shape, parameters, eps, momentum, update, saved] = measure;
   const Pieces pieces(shape);
   const std::size_t channels = static_cast<std::size_t>(shape.channels);
   const PieceSums<T> sums(device, shape, pieces);
@@ -184,7 +184,7 @@ void batch_norm_from_running(Cpu, int channels, const BatchNormParameters<T>& pa
 
 template <class T>
 void batch_norm_apply(Cpu, const BatchNormShape& shape, const T* x, const BatchNormSaved<T>& saved, const T* residual,
-                      bool relu, T* y) {
+                      bool relu, T* y, std::uint8_t*) {
   const Pieces pieces(shape);
   pieces.for_each_backwards([&](std::int64_t p) {
     const std::int64_t at = pieces.first(p) * shape.channels;
@@ -223,18 +223,16 @@ void batch_norm_backward(Cpu device, const BatchNormShape& shape, const Wide<T>*
   });
 }
 
-template void batch_norm_measure(Cpu, const BatchNormShape&, const float*, const BatchNormParameters<float>&, double,
-                                 double, RunningUpdate, const BatchNormSaved<float>&);
-template void batch_norm_measure(Cpu, const BatchNormShape&, const double*, const BatchNormParameters<double>&, double,
-                                 double, RunningUpdate, const BatchNormSaved<double>&);
+template void batch_norm_measure(Cpu, const BatchNormMeasure<float>&, const float*);
+template void batch_norm_measure(Cpu, const BatchNormMeasure<double>&, const double*);
 template void batch_norm_from_running(Cpu, int, const BatchNormParameters<float>&, double,
                                       const BatchNormSaved<float>&);
 template void batch_norm_from_running(Cpu, int, const BatchNormParameters<double>&, double,
                                       const BatchNormSaved<double>&);
 template void batch_norm_apply(Cpu, const BatchNormShape&, const float*, const BatchNormSaved<float>&, const float*,
-                               bool, float*);
+                               bool, float*, std::uint8_t*);
 template void batch_norm_apply(Cpu, const BatchNormShape&, const double*, const BatchNormSaved<double>&, const double*,
-                               bool, double*);
+                               bool, double*, std::uint8_t*);
 template void batch_norm_backward(Cpu, const BatchNormShape&, const float*, const BatchNormSaved<float>&,
                                   const BatchNormBackward<float>&);
 template void batch_norm_backward(Cpu, const BatchNormShape&, const double*, const BatchNormSaved<double>&,

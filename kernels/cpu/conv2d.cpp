@@ -38,21 +38,43 @@ bool takes_winograd(const Conv2dShape& shape, cpu::ConvPass pass) {
   return cpu::conv_algorithm(shape, pass) == cpu::ConvAlgorithm::winograd;
 }
 
+template <class T>
+void forward(Cpu device, const Conv2dShape& shape, const T* x, const Weights<T>& w, T* y, const T* bias) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (takes_winograd(shape, cpu::ConvPass::forward))
+      return run(device, cpu::WinogradConv{x, w.kernel, y, bias, false, false, shape.n, shape.h, shape.w, shape.c,
+                                           shape.out_h(), shape.out_w(), shape.k, shape.pad});
+    const cpu::DirectShape sizes = direct_shape(shape);
+    const Scratch<float> scratch(device.memory, direct().forward_scratch(sizes, cpu::threads()));
+    direct().forward(sizes, x, w.kernel, y, bias, scratch.data());
+  } else {
+    cpu::plain::forward(device, shape, x, w.kernel, y, bias);
+  }
+}
+
+/// What follows the bias is a pass of its own here: that of a batch norm.
+template <class T>
+void finish(Cpu device, const Conv2dShape& shape, const ConvEpilogue<T>& epilogue, T* y) {
+  const std::size_t channels = static_cast<std::size_t>(shape.k);
+  const Scratch<T> factors(device.memory, 2 * channels);
+  T *scale = factors.data(), *shift = scale + channels;
+  for (std::size_t c = 0; c < channels; ++c) {
+    scale[c] = epilogue.scale ? epilogue.scale[c] : T(1);
+    shift[c] = epilogue.bias ? epilogue.bias[c] : T(0);
+  }
+  const std::int64_t pixels = std::int64_t{shape.n} * shape.out_h() * shape.out_w();
+  batch_norm_apply<T>(device, {pixels, shape.k}, y, {nullptr, nullptr, nullptr, scale, shift}, epilogue.residual,
+                      epilogue.relu, y);
+}
+
 }  // namespace
 
 template <class T>
 void conv2d_forward(Cpu device, const Conv2dShape& shape, const T* x, const Weights<T>& w, T* y,
                     const ConvEpilogue<T>& epilogue) {
-  if constexpr (std::is_same_v<T, float>) {
-    if (takes_winograd(shape, cpu::ConvPass::forward))
-      return run(device, cpu::WinogradConv{x, w.kernel, y, epilogue.bias, false, false, shape.n, shape.h, shape.w,
-                                           shape.c, shape.out_h(), shape.out_w(), shape.k, shape.pad});
-    const cpu::DirectShape sizes = direct_shape(shape);
-    const Scratch<float> scratch(device.memory, direct().forward_scratch(sizes, cpu::threads()));
-    direct().forward(sizes, x, w.kernel, y, epilogue.bias, scratch.data());
-  } else {
-    cpu::plain::forward(device, shape, x, w.kernel, y, epilogue.bias);
-  }
+  const bool bias_alone = !epilogue.scale && !epilogue.residual && !epilogue.relu;
+  forward(device, shape, x, w, y, bias_alone ? epilogue.bias : nullptr);
+  if (!bias_alone) finish(device, shape, epilogue, y);
 }
 
 template <class T>

@@ -1,23 +1,57 @@
 #pragma once
 // Convolutions on the main loop of gemm.cuh. conv2d*.cu instantiate them, one type each.
 #include "kernels/conv2d.h"
+#include "kernels/cuda/batch_norm.cuh"
 #include "kernels/cuda/conv_operands.cuh"
 #include "kernels/cuda/gemm_tiles.cuh"
 
 namespace kagami {
 namespace gemm {
 
-template <Arithmetic arithmetic, class T>
-void forward(Cuda device, const Conv2dShape& shape, const T* x, const T* w, T* y, const Wide<T>* bias) {
+/// Calls f.template operator()<Core>(start): start(result) launches the product into [pixels, k].
+template <Arithmetic arithmetic, class T, class F>
+void with_forward(Cuda device, const Conv2dShape& shape, const T* x, const T* w, F f) {
   constexpr int vector = 16 / sizeof(T);
   const int pixels = shape.n * shape.out_h() * shape.out_w(), taps = shape.r * shape.s * shape.c;
   const bool aligned = shape.c % vector == 0 && on_boundary(x, vector) && on_boundary(w, vector);
   const Pixels<T> a{x, shape.n, shape.h, shape.w, shape.c, forward_window(shape)};
   const Matrix<T, true> b{w, taps, 0, shape.k, taps};
-  const MatrixResult<T> result{y, shape.k, 0, pixels, shape.k, bias, false, shape.k % 4 == 0 && on_boundary(y, 4)};
   const Plan plan = gemm::plan(arithmetic, {pixels, shape.k, taps, 1, aligned, false});
   with_core<arithmetic, vector>(plan.tile, aligned, [&]<class Core, int Vector>() {
-    launch_product<Core, Vector>(device, pixels, shape.k, 1, Range{0, taps}, a, b, result);
+    f.template operator()<Core>([&](const MeasuredResult<T>& result) {
+      launch_product<Core, Vector>(device, pixels, shape.k, 1, Range{0, taps}, a, b, result);
+    });
+  });
+}
+
+template <class T>
+MeasuredResult<T> forward_result(const Conv2dShape& shape, T* y, const Epilogue<T>& epilogue) {
+  const int pixels = shape.n * shape.out_h() * shape.out_w();
+  const bool aligned = shape.k % 4 == 0 && on_boundary(y, 4) && on_boundary(epilogue.added, 4);
+  return {{y, shape.k, 0, pixels, shape.k, aligned, epilogue}};
+}
+
+template <Arithmetic arithmetic, class T>
+void forward(Cuda device, const Conv2dShape& shape, const T* x, const T* w, T* y, const Epilogue<T>& epilogue) {
+  with_forward<arithmetic>(device, shape, x, w,
+                           [&]<class Core>(auto start) { start(forward_result(shape, y, epilogue)); });
+}
+
+template <Arithmetic arithmetic, class T>
+void forward_measured(Cuda device, const Conv2dShape& shape, const T* x, const T* w, T* y,
+                      const BatchNormMeasure<T>& measure) {
+  with_forward<arithmetic>(device, shape, x, w, [&]<class Core>(auto start) {
+    MeasuredResult<T> result = forward_result(shape, y, {});
+    if (!norm::fits_strips(measure.shape, Core::strip_rows)) {
+      start(result);
+      return batch_norm_measure(device, measure, static_cast<const T*>(y));
+    }
+    const std::size_t strips = static_cast<std::size_t>((result.rows + Core::strip_rows - 1) / Core::strip_rows);
+    const std::size_t size = strips * static_cast<std::size_t>(shape.k);
+    const Scratch<float> moments(device.memory, 2 * size);
+    result.means = moments.data(), result.squares = moments.data() + size;
+    start(result);
+    norm::measure_from_strips(device, measure, {result.means, result.squares, Core::strip_rows});
   });
 }
 
@@ -33,7 +67,7 @@ void dgrad(Cuda device, const Conv2dShape& shape, const T* dy, const T* w, T* dx
   const ParityPixels<T> a{{dy, shape.n, shape.out_h(), shape.out_w(), shape.k, {}}, shape};
   const Taps<T> b{w, shape, 0, 0, 0, 0};
   const ParityResult<T> result{
-      dx, shape, shape.c, accumulate == Accumulate::yes, shape.c % 4 == 0 && on_boundary(dx, 4), nullptr, 0, 0, 0, 0};
+      dx, shape, shape.c, shape.c % 4 == 0 && on_boundary(dx, 4), accumulating(dx, accumulate), 0, 0, 0, 0};
   const Plan plan = gemm::plan(arithmetic, {pixels, shape.c, taps / classes, classes, aligned, false});
   with_core<arithmetic, vector>(plan.tile, aligned, [&]<class Core, int Vector>() {
     launch_product<Core, Vector>(device, pixels, shape.c, classes, Range{0, taps}, a, b, result);
@@ -49,7 +83,7 @@ void wgrad(Cuda device, const Conv2dShape& shape, const T* x, const T* dy, Wide<
   const Matrix<T, false> a{dy, shape.k, 0, shape.k, pixels};
   const Patches<T> b{x, shape, Divisor(shape.out_w()), Divisor(shape.out_h() * shape.out_w())};
   const MatrixResult<Wide<T>> result{
-      dw, taps, 0, shape.k, taps, nullptr, accumulate == Accumulate::yes, taps % 4 == 0 && on_boundary(dw, 4)};
+      dw, taps, 0, shape.k, taps, taps % 4 == 0 && on_boundary(dw, 4), accumulating(dw, accumulate)};
   const Plan plan = gemm::plan(arithmetic, {shape.k, taps, pixels, 1, aligned, true});
   with_core<arithmetic, vector>(plan.tile, aligned, [&]<class Core, int Vector>() {
     if (plan.splits > 1) return launch_split<Core, Vector>(device, plan, pixels, a, b, result);
@@ -63,7 +97,16 @@ template <class T>
 void conv2d_forward(Cuda device, const Conv2dShape& shape, const T* x, const Weights<T>& w, T* y,
                     const ConvEpilogue<T>& epilogue) {
   gemm::with_arithmetic<T>(device, [&]<gemm::Arithmetic arithmetic>() {
-    gemm::forward<arithmetic>(device, shape, x, w.kernel, y, epilogue.bias);
+    gemm::forward<arithmetic>(device, shape, x, w.kernel, y,
+                              {epilogue.scale, epilogue.bias, epilogue.residual, epilogue.relu});
+  });
+}
+
+template <class T>
+void conv2d_forward_measured(Cuda device, const Conv2dShape& shape, const T* x, const Weights<T>& w, T* y,
+                             const BatchNormMeasure<T>& measure) {
+  gemm::with_arithmetic<T>(device, [&]<gemm::Arithmetic arithmetic>() {
+    gemm::forward_measured<arithmetic>(device, shape, x, w.kernel, y, measure);
   });
 }
 

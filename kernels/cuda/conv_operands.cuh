@@ -233,9 +233,8 @@ struct ParityResult {
   T* data;
   Conv2dShape shape;
   int columns;  ///< channels
-  bool accumulate;
   bool aligned;
-  const float* bias;
+  Epilogue<T> epilogue;
   int first_row, first_column, class_rows, class_columns;  ///< set by select
 
   __device__ void select(int z) {

@@ -3,6 +3,7 @@
 // shared memory and how two tiles are multiplied; operands and results (gemm_operands.cuh, conv_operands.cuh) say where
 // tiles come from and go to. Tiles travel through a ring of stages in shared memory, copied asynchronously.
 #include "kernels/cuda/gemm_operands.cuh"
+#include "kernels/cuda/gemm_strips.cuh"
 #include "kernels/cuda/gemm_table.h"
 #include "kernels/cuda/ptx.h"
 
@@ -83,6 +84,8 @@ __global__ void __launch_bounds__(Core::threads, 1) product(Range range, A a, B 
     free = free + 1 == Core::stages ? 0 : free + 1;
   }
   Core::store(sum, result, first_row, first_column);
+  if constexpr (is_measured<Result>)
+    if (result.means) Core::measure(sum, result, first_row, first_column);
 }
 
 /// result = the sum of the splits' partial products [splits][rows][columns], in their order.
@@ -113,8 +116,8 @@ void launch_split(Cuda device, const Plan& plan, int k, const A& a, const B& b, 
   const int length = plan.tiles_per_split * Core::depth;
   const std::int64_t size = std::int64_t{result.rows} * result.columns;
   const Scratch<float> partials(device.memory, static_cast<std::size_t>(plan.splits * size));
-  const MatrixResult<float> parts{partials.data(), result.columns, size,  result.rows,
-                                  result.columns,  nullptr,        false, result.columns % 4 == 0};
+  const MatrixResult<float> parts{partials.data(), result.columns,          size, result.rows,
+                                  result.columns,  result.columns % 4 == 0, {}};
   launch_product<Core, Vector>(device, result.rows, result.columns, plan.splits, Range{length, std::min(length, k)}, a,
                                b, parts);
   launch<sum_partials<T>>(device, {static_cast<std::uint32_t>((size + 255) / 256)}, {256}, 0,

@@ -12,6 +12,7 @@ template <class T, int WarpRows, int WarpColumns, int MmaRows, int MmaColumns, i
 struct Mma {
   static constexpr int rows = WarpRows * MmaRows * 16, columns = WarpColumns * MmaColumns * 8, depth = Depth;
   static constexpr int threads = WarpRows * WarpColumns * 32, stages = Stages;
+  static constexpr int strip_rows = MmaRows * 16;
   static_assert(MmaColumns % 2 == 0);
   using Accumulator = float[MmaRows][MmaColumns][4];
   struct Storage {
@@ -57,17 +58,23 @@ struct Mma {
   template <class Result>
   __device__ static __forceinline__ void store(const Accumulator& sum, const Result& result, int first_row,
                                                int first_column) {
-    const int row = first_row + warp() / WarpColumns * MmaRows * 16 + lane() / 4;
-    const int column = first_column + warp() % WarpColumns * MmaColumns * 8 + lane() % 4 * 2;
 #pragma unroll
-    for (int i = 0; i < MmaRows; ++i)
+    for (int i = 0; i < 2 * MmaRows; ++i)
 #pragma unroll
-      for (int half = 0; half < 2; ++half)
+      for (int j = 0; j < MmaColumns; ++j) {
+        const float pair[2] = {sum[i / 2][j][i % 2 * 2], sum[i / 2][j][i % 2 * 2 + 1]};
+        gemm::store(result, first_row + row_of(i), first_column + column_of(j), pair);
+      }
+  }
+
+  template <class T_>
+  __device__ static __forceinline__ void measure(const Accumulator& sum, const MeasuredResult<T_>& result,
+                                                 int first_row, int first_column) {
 #pragma unroll
-        for (int j = 0; j < MmaColumns; ++j) {
-          const float pair[2] = {sum[i][j][half * 2], sum[i][j][half * 2 + 1]};
-          gemm::store(result, row + i * 16 + half * 8, column + j * 8, pair);
-        }
+    for (int j = 0; j < 2 * MmaColumns; ++j)
+      measure_column<strip_rows, 2 * MmaRows>(
+          result, first_row + warp() / WarpColumns * strip_rows, first_column + column_of(j / 2) + j % 2,
+          [&](int i) { return first_row + row_of(i); }, [&](int i) { return sum[i / 2][j / 2][i % 2 * 2 + j % 2]; });
   }
 
  private:
@@ -78,6 +85,9 @@ struct Mma {
 
   __device__ static int warp() { return static_cast<int>(threadIdx.x) / 32; }
   __device__ static int lane() { return static_cast<int>(threadIdx.x) % 32; }
+  /// Where in the tile a thread's sums lie: its row i of 2 MmaRows, and the first column of its pair j.
+  __device__ static int row_of(int i) { return warp() / WarpColumns * strip_rows + i * 8 + lane() / 4; }
+  __device__ static int column_of(int j) { return (warp() % WarpColumns * MmaColumns + j) * 8 + lane() % 4 * 2; }
 
   __device__ static __forceinline__ std::uint32_t rounded(std::uint32_t bits) {
     return tf32 ? ptx::to_tf32(__int_as_float(static_cast<int>(bits))) : bits;

@@ -69,18 +69,34 @@ struct Matrix {
   };
 };
 
-/// A result in memory: `ld` elements from one row to the next; `bias` (or null) is added to every row.
+/// What is done to a product before it is stored: v scale[column] + bias[column] + what lies there in `added`, then
+/// ReLU.
+template <class T>
+struct Epilogue {
+  const float *scale = nullptr, *bias = nullptr;  ///< null: 1, 0
+  const T* added = nullptr;  ///< laid out as the result: a residual, or the result itself to accumulate; or null
+  bool relu = false;
+};
+
+template <class T>
+Epilogue<T> accumulating(const T* result, Accumulate accumulate) {
+  return {.added = accumulate == Accumulate::yes ? result : nullptr};
+}
+
+/// A result in memory, `ld` elements from one row to the next.
 template <class T>
 struct MatrixResult {
   using Element = T;
   T* data;
   std::int64_t ld, stride;
   int rows, columns;
-  const float* bias;
-  bool accumulate;
-  bool aligned;  ///< four elements at a column divisible by four can be accessed at once
+  bool aligned;  ///< four elements at a column divisible by four can be accessed at once, of `added` too
+  Epilogue<T> epilogue;
 
-  __device__ void select(int z) { data += z * stride; }
+  __device__ void select(int z) {
+    data += z * stride;
+    if (epilogue.added) epilogue.added += z * stride;
+  }
   /// The row in memory; null when there is none.
   __device__ T* row(int i) const { return i < rows ? data + i * ld : nullptr; }
 };
@@ -93,27 +109,32 @@ __device__ __forceinline__ T rounded(float x) {
     return x;
 }
 
-/// result[row][column + i] = (or +=) v[i] + bias, for the columns that exist.
+/// result[row][column + i] = v[i] after the epilogue, for the columns that exist.
 template <int N, class Result>
 __device__ __forceinline__ void store(const Result& result, int row, int column, const float (&v)[N]) {
   using T = typename Result::Element;
+  const Epilogue<T>& epilogue = result.epilogue;
   T* to = result.row(row);
   if (!to || column >= result.columns) return;
   to += column;
+  const T* added = epilogue.added ? epilogue.added + (to - result.data) : nullptr;
   const int count = min(N, result.columns - column);
+  const auto finished = [&](int i, float before) {
+    float value = epilogue.scale ? v[i] * epilogue.scale[column + i] : v[i];
+    if (epilogue.bias) value += epilogue.bias[column + i];
+    value += before;
+    return rounded<T>(epilogue.relu && 0 > value ? 0.0f : value);  // keeps NaN
+  };
   if (result.aligned && count == N) {
     Pack<T, N> before = {}, pack;
-    if (result.accumulate) before = pack_at<N>(to);
+    if (added) before = pack_at<N>(added);
 #pragma unroll
-    for (int i = 0; i < N; ++i)
-      pack.v[i] = rounded<T>(v[i] + (result.bias ? result.bias[column + i] : 0.0f) + float(before.v[i]));
+    for (int i = 0; i < N; ++i) pack.v[i] = finished(i, float(before.v[i]));
     pack_at<N>(to) = pack;
   } else {
 #pragma unroll
     for (int i = 0; i < N; ++i)
-      if (i < count)
-        to[i] = rounded<T>(v[i] + (result.bias ? result.bias[column + i] : 0.0f) +
-                           (result.accumulate ? float(to[i]) : 0.0f));
+      if (i < count) to[i] = finished(i, added ? float(added[i]) : 0.0f);
   }
 }
 

@@ -9,6 +9,7 @@ template <int WarpRows, int WarpColumns, int QuadRows, int QuadColumns, int Stag
 struct Simt {
   static constexpr int rows = WarpRows * QuadRows * 32, columns = WarpColumns * QuadColumns * 16, depth = 16;
   static constexpr int threads = WarpRows * WarpColumns * 32, stages = Stages;
+  static constexpr int strip_rows = QuadRows * 32;
   using Accumulator = float[QuadRows][QuadColumns][4][4];
   struct Storage {
     alignas(16) float a[Stages][depth * (rows + 4)];
@@ -54,6 +55,18 @@ struct Simt {
 #pragma unroll
         for (int j = 0; j < QuadColumns; ++j)
           gemm::store(result, first_row + row_of(i) + p, first_column + column_of(j), sum[i][j][p]);
+  }
+
+  template <class T>
+  __device__ static __forceinline__ void measure(const Accumulator& sum, const MeasuredResult<T>& result, int first_row,
+                                                 int first_column) {
+    const int strip = static_cast<int>(threadIdx.x) / 32 / WarpColumns;
+#pragma unroll
+    for (int j = 0; j < 4 * QuadColumns; ++j)
+      measure_column<strip_rows, 4 * QuadRows>(
+          result, first_row + strip * strip_rows, first_column + column_of(j / 4) + j % 4,
+          [&](int i) { return first_row + row_of(i / 4) + i % 4; },
+          [&](int i) { return sum[i / 4][j / 4][i % 4][j % 4]; });
   }
 
  private:

@@ -62,7 +62,7 @@ void multiply(Cuda device, const cuda::CublasLt& library, cuda::LibraryProduct p
     const Scratch<unsigned char> workspace(device.memory, plan->workspace_bytes(0));
     plan->run(0, accumulate, workspace.data(), device.stream);
   };
-  if (!result.bias) return run(result.accumulate);
+  if (!result.epilogue.bias) return run(result.epilogue.added != nullptr);
   // It adds no bias of floats to a result of bf16: sums first, then what our split sums end with.
   const std::int64_t size = std::int64_t{result.rows} * result.columns;
   const Scratch<float> sums(device.memory, static_cast<std::size_t>(product.shape.batch * size));
@@ -72,9 +72,9 @@ void multiply(Cuda device, const cuda::CublasLt& library, cuda::LibraryProduct p
   run(false);
   for (int i = 0; i < product.shape.batch; ++i) {
     MatrixResult<Out> one = result;
-    one.data += i * result.stride;
+    one.select(i);
     launch<sum_partials<Out>>(device, {static_cast<std::uint32_t>((size + 255) / 256)}, {256}, 0,
-                              static_cast<const float*>(sums.data() + i * size), 1, one);
+                              static_cast<const float*>(sums.data() + i * size), 1, result.columns, Channels{}, one);
   }
 }
 
@@ -97,9 +97,8 @@ void matmul(Cuda device, const MatmulShape& shape, bool transpose_a, bool transp
                                          part.stride_c,
                                          part.m,
                                          part.n,
-                                         bias,
-                                         accumulate == Accumulate::yes,
-                                         gemm::readable(to, part.ldc, part.stride_c, 0, 4)};
+                                         gemm::readable(to, part.ldc, part.stride_c, 0, 4),
+                                         {nullptr, bias, accumulate == Accumulate::yes ? to : nullptr}};
     gemm::with_arithmetic<T>(device, [&]<gemm::Arithmetic arithmetic>() {
       if (library)
         return gemm::multiply(

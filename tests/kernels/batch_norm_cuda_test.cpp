@@ -70,7 +70,8 @@ class OnHost {
   std::vector<T> values_;
 };
 
-/// Forward and backward. In place: dx over x and the residual's gradient over dy; else both add to what is there.
+/// Forward and backward. In place: dx over x and the residual's gradient over dy, and ReLU's cut is read from a mask
+/// where the back end has one; else both add to what is there.
 template <class T, template <class> class Memory, class Device>
 Results run(Device device, const Case& t, const Inputs<T>& in, bool in_place) {
   using W = Wide<T>;
@@ -86,13 +87,17 @@ Results run(Device device, const Case& t, const Inputs<T>& in, bool in_place) {
   const BatchNormSaved<T> parts{s, s + size, s + 2 * size, s + 3 * size, s + 4 * size};
   const BatchNormParameters<T> parameters{gamma.data(), beta.data(), mean.data(), var.data()};
   if (t.batch_statistics) {
-    batch_norm_measure<T>(device, shape, x.data(), parameters, eps, momentum, RunningUpdate::in_order, parts);
+    batch_norm_measure<T>(device, {shape, parameters, eps, momentum, RunningUpdate::in_order, parts}, x.data());
   } else {
     batch_norm_from_running<T>(device, t.channels, parameters, eps, parts);
   }
-  batch_norm_apply<T>(device, shape, x.data(), parts, t.residual ? residual.data() : nullptr, t.relu, y.data());
+  Memory<std::uint8_t> mask(static_cast<std::size_t>(batch_norm_mask_bytes<T>(device, shape)) + 1);
+  const bool masked = in_place && t.residual && batch_norm_mask_bytes<T>(device, shape) > 0;
+  batch_norm_apply<T>(device, shape, x.data(), parts, t.residual ? residual.data() : nullptr, t.relu, y.data(),
+                      masked ? mask.data() : nullptr);
   BatchNormBackward<T> gradient{
-      dy.data(), x.data(), t.residual ? y.data() : nullptr, t.relu, t.batch_statistics, {}, {}, {}, {}};
+      dy.data(), x.data(), t.residual && !masked ? y.data() : nullptr, t.relu, t.batch_statistics, {}, {}, {}, {}};
+  gradient.mask = masked ? mask.data() : nullptr;
   const Accumulate accumulate = in_place ? Accumulate::no : Accumulate::yes;
   gradient.dx = {in_place ? x.data() : dx.data(), accumulate};
   gradient.dresidual = {in_place ? dy.data() : dresidual.data(), accumulate};
@@ -189,8 +194,14 @@ TEST(BatchNormCuda, VarianceSurvivesALargeMean) {
   const OnDevice<float> values(as<float>(x));
   const OnDevice<float> saved(5 * channels);
   float* s = saved.data();
-  batch_norm_measure<float>(test_cuda(), {rows, channels}, values.data(), {}, 0, momentum, RunningUpdate::in_order,
-                            {s, s + channels, s + 2 * channels, s + 3 * channels, s + 4 * channels});
+  batch_norm_measure<float>(test_cuda(),
+                            {{rows, channels},
+                             {},
+                             0,
+                             momentum,
+                             RunningUpdate::in_order,
+                             {s, s + channels, s + 2 * channels, s + 3 * channels, s + 4 * channels}},
+                            values.data());
   const double got = 1 / std::pow(static_cast<double>(saved.host()[2 * channels + 1]), 2);
   EXPECT_TRUE(std::abs(got / var - 1) <= 1e-6) << got << " against " << var;
 }
@@ -203,12 +214,20 @@ TEST(BatchNormCuda, MeanUpdateAveragesTheGroups) {
   const auto parts = [](auto* s) {
     return BatchNormSaved<std::decay_t<decltype(*s)>>{s, s + 15, s + 30, s + 45, s + 60};
   };
-  batch_norm_measure<double>(Cpu{&arena}, {12, 5, 3}, in.x.data(), {nullptr, nullptr, mean.data(), var.data()}, eps,
-                             momentum, RunningUpdate::mean, parts(kept.data()));
+  batch_norm_measure<double>(
+      Cpu{&arena},
+      {{12, 5, 3}, {nullptr, nullptr, mean.data(), var.data()}, eps, momentum, RunningUpdate::mean, parts(kept.data())},
+      in.x.data());
   const OnDevice<float> x(as<float>(in.x)), new_mean(as<float>(in.running_mean)), new_var(as<float>(in.running_var));
   const OnDevice<float> saved(5 * 15);
-  batch_norm_measure<float>(test_cuda(), {12, 5, 3}, x.data(), {nullptr, nullptr, new_mean.data(), new_var.data()}, eps,
-                            momentum, RunningUpdate::mean, parts(saved.data()));
+  batch_norm_measure<float>(test_cuda(),
+                            {{12, 5, 3},
+                             {nullptr, nullptr, new_mean.data(), new_var.data()},
+                             eps,
+                             momentum,
+                             RunningUpdate::mean,
+                             parts(saved.data())},
+                            x.data());
   EXPECT_TRUE(distance(as<double>(new_mean.host()), mean.host()) <= 1e-6);
   EXPECT_TRUE(distance(as<double>(new_var.host()), var.host()) <= 1e-6);
 }

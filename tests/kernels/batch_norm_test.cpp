@@ -101,8 +101,14 @@ Results run(const Case& t, const Inputs& in, bool in_place) {
   const std::size_t size = static_cast<std::size_t>(t.groups) * gamma.size();
   std::vector<T> saved(5 * size), y(x.size()), dx(x.size()), dresidual(x.size());
   const BatchNormSaved<T> parts{saved.data(), &saved[size], &saved[2 * size], &saved[3 * size], &saved[4 * size]};
-  batch_norm_measure<T>(device, shape, x.data(), {gamma.data(), beta.data(), running_mean.data(), running_var.data()},
-                        eps, momentum, RunningUpdate::in_order, parts);
+  batch_norm_measure<T>(device,
+                        {shape,
+                         {gamma.data(), beta.data(), running_mean.data(), running_var.data()},
+                         eps,
+                         momentum,
+                         RunningUpdate::in_order,
+                         parts},
+                        x.data());
   batch_norm_apply(device, shape, x.data(), parts, t.residual ? residual.data() : nullptr, t.relu, y.data());
   std::vector<T> dgamma(gamma.size(), T(1)), dbeta(gamma.size());
   BatchNormBackward<T> gradient{dy.data(), x.data(), t.residual ? y.data() : nullptr, t.relu, true, {}, {}, {}, {}};
@@ -195,8 +201,14 @@ TEST(BatchNorm, VarianceSurvivesALargeMean) {
     Arena arena;
     std::vector<float> saved(5 * channels);
     batch_norm_measure<float>(
-        Cpu{&arena}, {rows, channels}, shifted.data(), {}, 0, momentum, RunningUpdate::in_order,
-        {saved.data(), &saved[channels], &saved[2 * channels], &saved[3 * channels], &saved[4 * channels]});
+        Cpu{&arena},
+        {{rows, channels},
+         {},
+         0,
+         momentum,
+         RunningUpdate::in_order,
+         {saved.data(), &saved[channels], &saved[2 * channels], &saved[3 * channels], &saved[4 * channels]}},
+        shifted.data());
     const double got = 1 / std::pow(static_cast<double>(saved[2 * channels]), 2);
     EXPECT_TRUE(std::abs(got / var - 1) <= 1e-5) << got << " against " << var;
   });
@@ -207,9 +219,14 @@ TEST(BatchNorm, MeanUpdateAveragesTheGroups) {
   const Inputs in(t);
   Arena arena;
   std::vector<double> x = in.x, running_mean = in.running_mean, running_var = in.running_var, saved(5 * 15);
-  batch_norm_measure<double>(Cpu{&arena}, {12, 5, 3}, x.data(),
-                             {nullptr, nullptr, running_mean.data(), running_var.data()}, eps, momentum,
-                             RunningUpdate::mean, {saved.data(), &saved[15], &saved[30], &saved[45], &saved[60]});
+  batch_norm_measure<double>(Cpu{&arena},
+                             {{12, 5, 3},
+                              {nullptr, nullptr, running_mean.data(), running_var.data()},
+                              eps,
+                              momentum,
+                              RunningUpdate::mean,
+                              {saved.data(), &saved[15], &saved[30], &saved[45], &saved[60]}},
+                             x.data());
   for (std::size_t c = 0; c < 5; ++c) {
     double mean = 0, var = 0;
     for (std::size_t g = 0; g < 3; ++g) {
