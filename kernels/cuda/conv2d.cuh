@@ -3,25 +3,40 @@
 #include "kernels/conv2d.h"
 #include "kernels/cuda/batch_norm.cuh"
 #include "kernels/cuda/conv_operands.cuh"
+#include "kernels/cuda/conv_stem.cuh"
 #include "kernels/cuda/gemm_tiles.cuh"
 
 namespace kagami {
 namespace gemm {
 
+/// Copies of four elements are half as wide as they can be in bf16: images' widened pixels.
+template <class T, class... Pointers>
+bool takes_stem_copies(int channels, const Pointers*... operands) {
+  return sizeof(T) == 2 && channels == stem_channels && (on_boundary(operands, stem_channels) && ...);
+}
+
 /// Calls f.template operator()<Core>(start): start(result) launches the product into [pixels, k].
 template <Arithmetic arithmetic, class T, class F>
 void with_forward(Cuda device, const Conv2dShape& shape, const T* x, const T* w, F f) {
+  if (has_few_channels(shape)) {
+    const auto wide_x = widened_images(device, shape, x), wide_w = widened_weights(device, shape, w);
+    return with_forward<arithmetic>(device, widened(shape), wide_x.data(), wide_w.data(), f);
+  }
   constexpr int vector = 16 / sizeof(T);
   const int pixels = shape.n * shape.out_h() * shape.out_w(), taps = shape.r * shape.s * shape.c;
   const bool aligned = shape.c % vector == 0 && on_boundary(x, vector) && on_boundary(w, vector);
   const Pixels<T> a{x, shape.n, shape.h, shape.w, shape.c, forward_window(shape)};
   const Matrix<T, true> b{w, taps, 0, shape.k, taps};
   const Plan plan = gemm::plan(arithmetic, {pixels, shape.k, taps, 1, aligned, false});
-  with_core<arithmetic, vector>(plan.tile, aligned, [&]<class Core, int Vector>() {
+  const auto run = [&]<class Core, int Vector>() {
     f.template operator()<Core>([&](const MeasuredResult<T>& result) {
       launch_product<Core, Vector>(device, pixels, shape.k, 1, Range{0, taps}, a, b, result);
     });
-  });
+  };
+  if (takes_stem_copies<T>(shape.c, x, w))
+    with_core<arithmetic, vector, stem_channels>(plan.tile, aligned, run);
+  else
+    with_core<arithmetic, vector>(plan.tile, aligned, run);
 }
 
 template <class T>
@@ -74,21 +89,34 @@ void dgrad(Cuda device, const Conv2dShape& shape, const T* dy, const T* w, T* dx
   });
 }
 
+/// `channels`: which of x's are real.
 template <Arithmetic arithmetic, class T>
-void wgrad(Cuda device, const Conv2dShape& shape, const T* x, const T* dy, Wide<T>* dw, Accumulate accumulate) {
+void wgrad(Cuda device, const Conv2dShape& shape, const T* x, const T* dy, Wide<T>* dw, Accumulate accumulate,
+           Channels channels = {}) {
+  if (has_few_channels(shape)) {
+    const auto wide_x = widened_images(device, shape, x);
+    return wgrad<arithmetic>(device, widened(shape), wide_x.data(), dy, dw, accumulate,
+                             Channels{stem_channels, shape.c});
+  }
   constexpr int vector = 16 / sizeof(T);
   const int pixels = shape.n * shape.out_h() * shape.out_w(), taps = shape.r * shape.s * shape.c;
+  const int columns = taps / channels.computed * channels.kept;
   const bool aligned =
       shape.c % vector == 0 && shape.k % vector == 0 && on_boundary(x, vector) && on_boundary(dy, vector);
   const Matrix<T, false> a{dy, shape.k, 0, shape.k, pixels};
   const Patches<T> b{x, shape, Divisor(shape.out_w()), Divisor(shape.out_h() * shape.out_w())};
   const MatrixResult<Wide<T>> result{
-      dw, taps, 0, shape.k, taps, taps % 4 == 0 && on_boundary(dw, 4), accumulating(dw, accumulate)};
+      dw, columns, 0, shape.k, columns, columns % 4 == 0 && on_boundary(dw, 4), accumulating(dw, accumulate)};
   const Plan plan = gemm::plan(arithmetic, {shape.k, taps, pixels, 1, aligned, true});
-  with_core<arithmetic, vector>(plan.tile, aligned, [&]<class Core, int Vector>() {
-    if (plan.splits > 1) return launch_split<Core, Vector>(device, plan, pixels, a, b, result);
+  const auto run = [&]<class Core, int Vector>() {
+    if (plan.splits > 1 || columns < taps)
+      return launch_split<Core, Vector>(device, plan, pixels, a, b, result, channels);
     launch_product<Core, Vector>(device, shape.k, taps, 1, Range{0, pixels}, a, b, result);
-  });
+  };
+  if (shape.k % stem_channels == 0 && takes_stem_copies<T>(shape.c, x, dy))
+    with_core<arithmetic, vector, stem_channels>(plan.tile, aligned, run);
+  else
+    with_core<arithmetic, vector>(plan.tile, aligned, run);
 }
 
 }  // namespace gemm

@@ -18,13 +18,14 @@ struct Range {
 template <int Vector, class T>
 __device__ __forceinline__ void copy(T* to, const Source<T>& source) {
   constexpr int bytes = Vector * sizeof(T);
-  static_assert(bytes == 16 || bytes == 4 || Vector == 1);
   if constexpr (bytes == 16)
     ptx::cp_async_16(to, source.from, source.inside ? bytes : 0);
-  else if constexpr (bytes == 4)
-    ptx::cp_async_4(to, source.from, source.inside ? bytes : 0);
-  else
+  else if constexpr (bytes == 8 || bytes == 4)
+    ptx::cp_async_small<bytes>(to, source.from, source.inside ? bytes : 0);
+  else if constexpr (Vector == 1)
     *to = source.inside ? *source.from : T(0.0f);
+  else
+    static_assert(Vector == 1, "no such copy");
 }
 
 /// One operand's way into shared memory: `Rows` rows of `Depth` elements of k at a time.
@@ -88,15 +89,23 @@ __global__ void __launch_bounds__(Core::threads, 1) product(Range range, A a, B 
     if (result.means) Core::measure(sum, result, first_row, first_column);
 }
 
-/// result = the sum of the splits' partial products [splits][rows][columns], in their order.
+/// For products over widened channels: of every `computed` columns of the product the first `kept` are a result's.
+struct Channels {
+  int computed = 1, kept = 1;
+};
+
+/// result = the sum of the splits' partial products [splits][rows][part_columns], in their order.
 template <class T>
-__global__ void __launch_bounds__(256) sum_partials(const float* partials, int splits, MatrixResult<T> result) {
-  const std::int64_t size = std::int64_t{result.rows} * result.columns;
+__global__ void __launch_bounds__(256)
+    sum_partials(const float* partials, int splits, int part_columns, Channels channels, MatrixResult<T> result) {
   const std::int64_t i = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
-  if (i >= size) return;
+  if (i >= std::int64_t{result.rows} * result.columns) return;
+  const int row = static_cast<int>(i / result.columns), column = static_cast<int>(i % result.columns);
+  const int from = column / channels.kept * channels.computed + column % channels.kept;
+  partials += std::int64_t{row} * part_columns + from;
   float sum[1] = {0.0f};
-  for (int split = 0; split < splits; ++split) sum[0] += partials[split * size + i];
-  store(result, static_cast<int>(i / result.columns), static_cast<int>(i % result.columns), sum);
+  for (int split = 0; split < splits; ++split) sum[0] += partials[split * std::int64_t{result.rows} * part_columns];
+  store(result, row, column, sum);
 }
 
 /// Sizes of a launch: rows (of the largest part), columns, and what gridDim.z counts.
@@ -112,16 +121,17 @@ void launch_product(Cuda device, int rows, int columns, int parts, Range range, 
 
 /// One product, its sum over k cut into `plan.splits` parts whose results are then added in order.
 template <class Core, int Vector, class A, class B, class T>
-void launch_split(Cuda device, const Plan& plan, int k, const A& a, const B& b, const MatrixResult<T>& result) {
-  const int length = plan.tiles_per_split * Core::depth;
+void launch_split(Cuda device, const Plan& plan, int k, const A& a, const B& b, const MatrixResult<T>& result,
+                  Channels channels = {}) {
+  const int length = plan.tiles_per_split * Core::depth, columns = result.columns / channels.kept * channels.computed;
+  const std::int64_t part_size = std::int64_t{result.rows} * columns;
+  const Scratch<float> partials(device.memory, static_cast<std::size_t>(plan.splits * part_size));
+  const MatrixResult<float> parts{partials.data(), columns, part_size, result.rows, columns, columns % 4 == 0, {}};
+  launch_product<Core, Vector>(device, result.rows, columns, plan.splits, Range{length, std::min(length, k)}, a, b,
+                               parts);
   const std::int64_t size = std::int64_t{result.rows} * result.columns;
-  const Scratch<float> partials(device.memory, static_cast<std::size_t>(plan.splits * size));
-  const MatrixResult<float> parts{partials.data(), result.columns,          size, result.rows,
-                                  result.columns,  result.columns % 4 == 0, {}};
-  launch_product<Core, Vector>(device, result.rows, result.columns, plan.splits, Range{length, std::min(length, k)}, a,
-                               b, parts);
   launch<sum_partials<T>>(device, {static_cast<std::uint32_t>((size + 255) / 256)}, {256}, 0,
-                          static_cast<const float*>(partials.data()), plan.splits, result);
+                          static_cast<const float*>(partials.data()), plan.splits, columns, channels, result);
 }
 
 }  // namespace kagami::gemm

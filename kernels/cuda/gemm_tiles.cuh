@@ -53,8 +53,9 @@ void with_arithmetic(const Cuda& device, F f) {
     f.template operator()<Arithmetic::fp32>();
 }
 
-/// Calls f.template operator()<Core, Vector>() with the core of the plan's tile; Vector is the elements of a copy.
-template <Arithmetic arithmetic, int AlignedVector, class F>
+/// Calls f.template operator()<Core, Vector>() with the core of the plan's tile; Vector is the elements of a copy:
+/// those of 16 bytes where the operands are aligned for it, else `OtherVector`.
+template <Arithmetic arithmetic, int AlignedVector, int OtherVector = 1, class F>
 void with_core(Tile tile, bool aligned, F f) {
   static_assert(agrees_with_table<arithmetic, Tile::small>() && agrees_with_table<arithmetic, Tile::narrow>() &&
                 agrees_with_table<arithmetic, Tile::flat>() && agrees_with_table<arithmetic, Tile::wide>());
@@ -67,9 +68,9 @@ void with_core(Tile tile, bool aligned, F f) {
   else if (aligned)
     f.template operator()<Core<arithmetic, Tile::small>, AlignedVector>();
   else if (tile == Tile::narrow)
-    f.template operator()<Core<arithmetic, Tile::narrow>, 1>();
+    f.template operator()<Core<arithmetic, Tile::narrow>, OtherVector>();
   else
-    f.template operator()<Core<arithmetic, Tile::small>, 1>();
+    f.template operator()<Core<arithmetic, Tile::small>, OtherVector>();
 }
 
 }  // namespace kagami::gemm

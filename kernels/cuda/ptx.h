@@ -126,13 +126,16 @@ KAGAMI_PTX void cp_async_16(void* smem_dst, const void* gmem_src, int src_bytes 
   kagami::emulator::cp_async(smem_dst, gmem_src, 16, src_bytes, loc);
 #endif
 }
-/// Copies 4 bytes, or writes 4 zero bytes when src_bytes is 0.
-KAGAMI_PTX void cp_async_4(void* smem_dst, const void* gmem_src, int src_bytes = 4 KAGAMI_LOC) {
+/// Copies 4 or 8 bytes, or writes as many zero bytes when src_bytes is 0.
+template <int Bytes>
+KAGAMI_PTX void cp_async_small(void* smem_dst, const void* gmem_src, int src_bytes = Bytes KAGAMI_LOC) {
+  static_assert(Bytes == 4 || Bytes == 8);
 #if defined(__CUDA_ARCH__)
   uint32_t s = static_cast<uint32_t>(__cvta_generic_to_shared(smem_dst));
-  asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(s), "l"(gmem_src), "r"(src_bytes) : "memory");
+  asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"(s), "l"(gmem_src), "n"(Bytes), "r"(src_bytes)
+               : "memory");
 #elif !defined(__CUDACC__)
-  kagami::emulator::cp_async(smem_dst, gmem_src, 4, src_bytes, loc);
+  kagami::emulator::cp_async(smem_dst, gmem_src, Bytes, src_bytes, loc);
 #endif
 }
 KAGAMI_PTX void cp_async_commit(KAGAMI_LOC_ONLY) {

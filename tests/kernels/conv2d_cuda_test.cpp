@@ -81,6 +81,7 @@ void expect_agrees(const Conv2dShape& shape, Accumulate accumulate, double toler
 /// n, h, w, c, k, r, s, stride, pad: every kind of layer of the ResNets, and shapes that are odd in some way.
 const Conv2dShape shapes[] = {{2, 9, 7, 3, 16, 3, 3, 1, 1},    // CIFAR stem
                               {1, 9, 9, 3, 64, 7, 7, 2, 3},    // ImageNet stem
+                              {1, 12, 11, 1, 20, 3, 3, 1, 1},  // grey images
                               {2, 7, 5, 16, 16, 3, 3, 1, 1},   // residual block
                               {1, 6, 6, 64, 72, 3, 3, 1, 1},   // residual block, tails in k
                               {2, 7, 6, 16, 64, 3, 3, 2, 1},   // downsampling, parity classes of unequal size
