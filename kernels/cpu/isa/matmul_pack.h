@@ -81,7 +81,10 @@ inline void pack_transposed(const float* b, std::ptrdiff_t ldb, int ks, int colu
       if (across == lanes && down == lanes) {
         Float r[lanes];
 #pragma GCC unroll 16
-        for (int j = 0; j < lanes; ++j) r[j] = load(from + j * ldb);
+        for (int j = 0; j < lanes; ++j) {
+          r[j] = load(from + j * ldb);
+          __builtin_prefetch(from + j * ldb + 4 * lanes, 0, 3);  // more streams than the hardware follows
+        }
         transpose(r);
 #pragma GCC unroll 16
         for (int p = 0; p < lanes; ++p) store(out + p * packed, r[p]);
