@@ -1,5 +1,9 @@
 #pragma once
 // Convolutions on the main loop of gemm.cuh. conv2d*.cu instantiate them, one type each.
+#include <limits>
+#include <stdexcept>
+#include <string>
+
 #include "kernels/conv2d.h"
 #include "kernels/cuda/batch_norm.cuh"
 #include "kernels/cuda/conv_operands.cuh"
@@ -8,6 +12,15 @@
 
 namespace kagami {
 namespace gemm {
+
+/// Rows and columns of pixels are kept as 16-bit numbers, pixels as 32-bit ones.
+inline void check_extents(const Conv2dShape& shape) {
+  constexpr std::int64_t longest = std::numeric_limits<short>::max(), most = std::numeric_limits<int>::max();
+  const std::int64_t h = shape.h + 2 * shape.pad + shape.r, w = shape.w + 2 * shape.pad + shape.s;
+  if (h > longest || w > longest || shape.n * h * w > most)
+    throw std::length_error("conv2d: " + std::to_string(shape.n) + " images of " + std::to_string(shape.h) + " x " +
+                            std::to_string(shape.w) + " pixels are too large for CUDA; use smaller images or batches");
+}
 
 /// Copies of four elements are half as wide as they can be in bf16: images' widened pixels.
 template <class T, class... Pointers>
@@ -124,6 +137,7 @@ void wgrad(Cuda device, const Conv2dShape& shape, const T* x, const T* dy, Wide<
 template <class T>
 void conv2d_forward(Cuda device, const Conv2dShape& shape, const T* x, const Weights<T>& w, T* y,
                     const ConvEpilogue<T>& epilogue) {
+  gemm::check_extents(shape);
   gemm::with_arithmetic<T>(device, [&]<gemm::Arithmetic arithmetic>() {
     gemm::forward<arithmetic>(device, shape, x, w.kernel, y,
                               {epilogue.scale, epilogue.bias, epilogue.residual, epilogue.relu});
@@ -133,6 +147,7 @@ void conv2d_forward(Cuda device, const Conv2dShape& shape, const T* x, const Wei
 template <class T>
 void conv2d_forward_measured(Cuda device, const Conv2dShape& shape, const T* x, const Weights<T>& w, T* y,
                              const BatchNormMeasure<T>& measure) {
+  gemm::check_extents(shape);
   gemm::with_arithmetic<T>(device, [&]<gemm::Arithmetic arithmetic>() {
     gemm::forward_measured<arithmetic>(device, shape, x, w.kernel, y, measure);
   });
@@ -141,6 +156,7 @@ void conv2d_forward_measured(Cuda device, const Conv2dShape& shape, const T* x, 
 template <class T>
 void conv2d_dgrad(Cuda device, const Conv2dShape& shape, const T* dy, const Weights<T>& w, T* dx,
                   Accumulate accumulate) {
+  gemm::check_extents(shape);
   gemm::with_arithmetic<T>(device, [&]<gemm::Arithmetic arithmetic>() {
     gemm::dgrad<arithmetic>(device, shape, dy, w.kernel, dx, accumulate);
   });
@@ -148,6 +164,7 @@ void conv2d_dgrad(Cuda device, const Conv2dShape& shape, const T* dy, const Weig
 
 template <class T>
 void conv2d_wgrad(Cuda device, const Conv2dShape& shape, const T* x, const T* dy, Wide<T>* dw, Accumulate accumulate) {
+  gemm::check_extents(shape);
   gemm::with_arithmetic<T>(
       device, [&]<gemm::Arithmetic arithmetic>() { gemm::wgrad<arithmetic>(device, shape, x, dy, dw, accumulate); });
 }

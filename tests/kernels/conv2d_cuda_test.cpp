@@ -128,6 +128,14 @@ TEST(Conv2dCuda, Fp32AgreesInEveryTile) { expect_agrees_in_every_tile<float>(1e-
 TEST(Conv2dCuda, Bf16AgreesWithTheCpu) { expect_agrees_on_every_shape<bf16>(4e-3); }
 TEST(Conv2dCuda, Bf16AgreesInEveryTile) { expect_agrees_in_every_tile<bf16>(4e-3); }
 
+TEST(Conv2dCuda, RefusesImagesThatItsNumbersCannotHold) {
+  for (const Conv2dShape& shape :
+       {Conv2dShape{1, 32766, 1, 8, 8, 1, 1, 1, 1}, Conv2dShape{1, 1, 40000, 8, 8, 1, 1, 1, 0},
+        Conv2dShape{1 << 20, 60, 60, 8, 8, 1, 1, 1, 0}})
+    EXPECT_TRUE(mentions(error_of([&] { conv2d_forward<float>(test_cuda(), shape, nullptr, {nullptr}, nullptr); }),
+                         "too large"));
+}
+
 Cuda with_tf32() {
   Cuda device = test_cuda();
   device.tf32 = true;

@@ -1,6 +1,6 @@
 // The gradient of the weights on bands. Each item sums, for a block of k, over a share of the images; the number of
-// shares follows from the shape alone. Lanes run along the values that a row of taps reads, or along k where those
-// values would leave most lanes idle (three colours).
+// shares follows from the shape alone. Lanes run along k where it fills them, or along the values that a row of taps
+// reads: then dy has to be packed.
 #include "kernels/cpu/isa/conv_band.h"
 #include "kernels/cpu/isa/conv_color.h"
 #include "kernels/cpu/isa/matmul_pack.h"
@@ -47,7 +47,7 @@ BandWeightGradient::BandWeightGradient(const DirectShape& z, const float* x, con
       source{x, z.h, z.w, z.c, z.pad, (z.out_w - 1) * z.stride + z.s, z.pad == 0 && z.c % lanes == 0},
       dy{dy, z.k, static_cast<std::ptrdiff_t>(z.n) * z.out_h * z.out_w * z.k},
       tap_row(z.s * z.c),
-      by_k((tap_row % lanes != 0 || z.r * z.s == 1) && z.k % lanes == 0),
+      by_k(z.k % panel_width == 0 || ((tap_row % lanes != 0 || z.r * z.s == 1) && z.k % lanes == 0)),
       sum_rows(by_k ? z.r * tap_row : z.k),
       sum_row(by_k ? z.k : z.r * round_up(tap_row, lanes)) {
   const std::ptrdiff_t fitting = by_k ? larger<std::ptrdiff_t>(near_band_bytes / (4 * z.k), 256) / z.out_w
