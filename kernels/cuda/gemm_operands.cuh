@@ -93,7 +93,7 @@ struct MatrixResult {
   bool aligned;  ///< four elements at a column divisible by four can be accessed at once, of `added` too
   Epilogue<T> epilogue;
 
-  __device__ void select(int z) {
+  KAGAMI_HD void select(int z) {
     data += z * stride;
     if (epilogue.added) epilogue.added += z * stride;
   }
