@@ -65,7 +65,7 @@ TEST(EmulatorCounters, BankConflictsOfRowsThatMeet) {
 
 __global__ void words_apart(const float* in, float* out, int pitch) {
   KAGAMI_SHARED(tile, float[32 * 32]);
-  ptx::cp_async_4(&tile[static_cast<int>(threadIdx.x) * pitch], in + threadIdx.x);
+  ptx::cp_async_small<4>(&tile[static_cast<int>(threadIdx.x) * pitch], in + threadIdx.x);
   ptx::cp_async_commit();
   ptx::cp_async_wait_group<0>();
   out[threadIdx.x] = tile[static_cast<int>(threadIdx.x) * pitch];
