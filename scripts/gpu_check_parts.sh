@@ -29,7 +29,7 @@ find_python() {
 
 # Builds the preset cuda and gathers stripped programs with the libraries they need but the C and C++ ones.
 pack() {
-  local nvcc program
+  local nvcc program bytes most=40000000
   nvcc=$(command -v nvcc || echo "${CUDA_HOME:-/usr/local/cuda}/bin/nvcc")
   if [ ! -x "$nvcc" ]; then
     echo "scripts/gpu_check.sh: no nvcc here and no $packed: run 'scripts/gpu_check.sh pack' where the toolkit is, copy $packed" >&2
@@ -44,7 +44,9 @@ pack() {
     ldd "build/cuda/$program" | awk '/=> \// {print $3}' | grep -vE '/(libc|libm|libdl|libpthread|librt|ld-linux[^/]*|libstdc\+\+|libgcc_s)\.so' |
       xargs -r cp -Lt "$packed/lib"
   done
-  du -sh "$packed"
+  bytes=$(du -cb "$packed/kagami_tests" "$packed/lib" | tail -1 | cut -f1)
+  echo "$packed: $(du -sh "$packed" | cut -f1); the tests with their libraries $((bytes / 1000000)) MB"
+  [ "$bytes" -le $most ] || { echo "scripts/gpu_check.sh: that is more than $((most / 1000000)) MB" >&2; return 1; }
 }
 
 # Every test of CUDA code. The tests write what tensor-core instructions gave into $out/golden: copied to
