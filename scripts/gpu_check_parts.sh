@@ -116,7 +116,7 @@ part_steps() {
 
 # Learns, repeats to the same bits, goes on after a stop to the same bits, and continues on the CPU.
 part_train() {
-  local runs=build/gpu_check_runs small=(--data procedural:4000 --arch resnet18 --batch 256 --epochs 2 --knn-every 0 --seed 5 --device cuda)
+  local runs=build/gpu_check_runs small=(--data procedural:4000 --arch resnet18 --batch 256 --epochs 2 --warmup-epochs 1 --knn-every 0 --seed 5 --device cuda)
   rm -rf $runs
   within 120 $packed/kagami pretrain "${small[@]}" --out $runs/a
   within 120 $packed/kagami pretrain "${small[@]}" --out $runs/b
