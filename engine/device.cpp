@@ -147,6 +147,7 @@ void Device::report_index_fault() const {
   const IndexFault fault = std::exchange(*state_->fault, IndexFault{});
   const std::lock_guard lock(state_->guard);
   const auto& [before, after] = state_->sites.at(fault.site - 1);
+  check(fault.position >= 0, before, after);
   check(false, before, '[', fault.position, "] = ", fault.value, after);
 }
 

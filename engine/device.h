@@ -44,8 +44,8 @@ class Device {
   void refuse_in_recording(const char* what) const;
 
   /// Where kernels note an index that is out of range, and the number under which a message about indices that are
-  /// checked in one place goes: "<before>[position] = value<after>". copy_out() and synchronize() throw it as
-  /// InputError.
+  /// checked in one place goes: "<before>[position] = value<after>", of no index "<before><after>". copy_out() and
+  /// synchronize() throw it as InputError.
   IndexFault* index_fault() const;
   std::uint32_t fault_site(const std::string& before, const std::string& after) const;
   void report_index_fault() const;  ///< after a wait for the device

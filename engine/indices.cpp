@@ -29,7 +29,13 @@ CheckedIndices check_on(const Cuda& cuda, const Tensor& indices, const IndexRule
                 result.indices.data<std::int32_t>(), result.valid.data<std::int32_t>(), device.index_fault());
   return result;
 }
+void require_on(const Cuda& cuda, const Tensor& valid, const std::string& message) {
+  const Device device = valid.device();
+  require_valid(cuda, device.fault_site(message, ""), valid.data<std::int32_t>(), device.index_fault());
+}
 #endif
+
+void require_on(Cpu, const Tensor& valid, const std::string& message) { check(valid.item() > 0, message); }
 
 }  // namespace
 
@@ -38,6 +44,10 @@ CheckedIndices checked_indices(const Tensor& indices, const IndexRule& rule, con
   CheckedIndices result;
   on_device(indices, [&](auto device) { result = check_on(device, indices, rule, before, after); });
   return result;
+}
+
+void require_valid(const CheckedIndices& checked, const std::string& message) {
+  on_device(checked.valid, [&](auto device) { require_on(device, checked.valid, message); });
 }
 
 }  // namespace kagami

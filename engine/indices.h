@@ -18,4 +18,7 @@ struct CheckedIndices {
 CheckedIndices checked_indices(const Tensor& indices, const IndexRule& rule, const std::string& before,
                                const std::string& after);
 
+/// Throws InputError `message` where none was valid, then and there as checked_indices() does.
+void require_valid(const CheckedIndices& checked, const std::string& message);
+
 }  // namespace kagami

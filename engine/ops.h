@@ -136,7 +136,7 @@ enum class OtherKeys { ignored, negatives };
 ContrastiveLoss info_nce(const Tensor& queries, const Tensor& keys, const Tensor& queue, double temperature,
                          OtherKeys others = OtherKeys::ignored);
 /// -log softmax(logits)[label], averaged over the rows; logits [rows, classes], labels i32 [rows]. Rows with the label
-/// `ignore` do not count; if none is left, that is an error, on CUDA a loss of NaN.
+/// `ignore` do not count; if none is left, that is an error.
 Tensor cross_entropy(const Tensor& logits, const Tensor& labels, std::optional<std::int32_t> ignore = {});
 
 }  // namespace kagami

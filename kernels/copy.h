@@ -1,6 +1,6 @@
 #pragma once
-// Moving elements: pieces of rows, permuted axes, chosen rows. Any element type; adding needs float or double on the
-// CPU, and on CUDA rounds a bf16 once.
+// Moving elements: pieces of rows, permuted axes, chosen rows. Any element type; scatter_add_rows: float and double on
+// the CPU. Adding to a bf16 rounds once.
 #include <cstdint>
 
 #include "kernels/launch.h"

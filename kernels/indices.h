@@ -6,7 +6,8 @@
 
 namespace kagami {
 
-/// The first index that was found outside its range. In memory that host and device reach; site 0: none yet.
+/// The first index that was found outside its range (position -1: that there was none within it). In memory that host
+/// and device reach; site 0: none yet.
 struct IndexFault {
   std::uint32_t site;  ///< where indices were checked: a number of the host's choice
   std::int32_t value;
@@ -26,6 +27,8 @@ struct IndexRule {
 /// `fault`. Adds the number of indices within the range to `*valid` unless that is null.
 void check_indices(Cuda device, const IndexRule& rule, std::uint32_t site, std::int64_t count,
                    const std::int32_t* indices, std::int32_t* kept, std::int32_t* valid, IndexFault* fault);
+/// Notes at `fault` that *valid is 0, if it is.
+void require_valid(Cuda device, std::uint32_t site, const std::int32_t* valid, IndexFault* fault);
 #endif
 
 }  // namespace kagami

@@ -85,6 +85,22 @@ void check_cuda(const OpCase& c, DType dtype, double tolerance) {
   }
 }
 
+/// Output and gradients of x and the weight are within what tf32 rounds, and are rounded.
+void check_tf32(const OpCase& c) {
+  OpCase rounded = c;
+  rounded.op = c.in_tf32;
+  const std::vector<Tensor> exact = results_of(c, {.dtype = DType::f64});
+  const std::vector<Tensor> cuda = results_of(rounded, {.device = Device::cuda(0)});
+  ASSERT_EQ(cuda.size(), exact.size()) << c.name;
+  for (std::size_t i = 0; i < cuda.size(); ++i) {
+    const double error = relative_error(cuda[i], exact[i]);
+    EXPECT_LE(error, 2e-3) << c.name << ": tf32 result " << i;
+    if (i < 3) {
+      EXPECT_GE(error, 1e-5) << c.name << ": result " << i << " was not computed in tf32";
+    }
+  }
+}
+
 void check_threads(const OpCase& c) {
   cpu::set_threads(1);
   const std::vector<Tensor> one = results_of(c, {});
@@ -172,6 +188,21 @@ OpCase with_parameters(OpCase c, std::vector<int> parameters) {
   return c;
 }
 
+OpCase with_weight(std::string name, std::vector<Shape> inputs,
+                   std::function<Tensor(const std::vector<Tensor>&, const Weight&)> op) {
+  const auto in = [op = std::move(op)](bool tf32) {
+    return [op, tf32](const std::vector<Tensor>& x) {
+      Weight w(x[1]);
+      w.tf32 = tf32;
+      return op(x, w);
+    };
+  };
+  OpCase c{std::move(name), std::move(inputs), in(false)};
+  c.in_tf32 = in(true);
+  for (std::size_t i = 1; i < c.inputs.size(); ++i) c.parameters.push_back(static_cast<int>(i));
+  return c;
+}
+
 void check_op(const OpCase& c) {
   SCOPED_TRACE(c.name);
   EXPECT_EQ(gradient_mismatch(c), "");
@@ -180,6 +211,7 @@ void check_op(const OpCase& c) {
   if (Device::cuda_count() == 0) return;
   check_cuda(c, DType::f32, c.f32_tolerance);
   check_cuda(c, DType::bf16, c.bf16_tolerance);
+  if (c.in_tf32) check_tf32(c);
 }
 
 void check_large(const OpCase& c) {

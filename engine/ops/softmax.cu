@@ -40,9 +40,7 @@ CheckedIndices checked_labels(const Tensor& logits, const Tensor& labels, std::o
   CheckedIndices kept =
       checked_indices(here, {logits.shape(1), ignore.has_value(), ignore.value_or(0), ignored}, "cross_entropy: labels",
                       text(" is none of the ", logits.shape(1), " classes (logits: ", describe(logits), ")"));
-  // On CUDA the loss of no row is NaN: to say it here would mean to wait for the device.
-  check(!logits.device().is_cpu() || kept.valid.item() > 0,
-        "cross_entropy: no row has a label (logits: ", describe(logits), ")");
+  require_valid(kept, text("cross_entropy: no row has a label (logits: ", describe(logits), ")"));
   return kept;
 }
 

@@ -1,7 +1,6 @@
 #include "kernels/copy.h"
 
 #include <algorithm>
-#include <type_traits>
 
 #include "kernels/cpu/parallel.h"
 
@@ -21,13 +20,12 @@ void copy_rows(Cpu, std::int64_t rows, std::int64_t length, const T* from, std::
     for (std::int64_t r = first; r < last; ++r) {
       const T* source = from + r * from_pitch;
       T* target = to + r * to_pitch;
-      if constexpr (std::is_floating_point_v<T>) {
-        if (accumulate == Accumulate::yes) {
-          for (std::int64_t i = 0; i < length; ++i) target[i] += source[i];
-          continue;
-        }
+      if (accumulate == Accumulate::yes) {
+        for (std::int64_t i = 0; i < length; ++i)
+          target[i] = T(static_cast<Wide<T>>(target[i]) + static_cast<Wide<T>>(source[i]));
+      } else {
+        std::copy_n(source, length, target);
       }
-      std::copy_n(source, length, target);
     }
   });
 }

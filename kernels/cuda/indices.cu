@@ -22,11 +22,19 @@ __global__ void check_indices_kernel(IndexRule rule, std::uint32_t site, std::in
   if (valid && within > 0) atomicAdd(valid, within);  // whole numbers: the order does not matter
 }
 
+__global__ void require_valid_kernel(std::uint32_t site, const std::int32_t* valid, IndexFault* fault) {
+  if (*valid == 0 && atomicCAS(&fault->site, std::uint32_t{0}, site) == 0) fault->position = -1;
+}
+
 }  // namespace
 
 void check_indices(Cuda device, const IndexRule& rule, std::uint32_t site, std::int64_t count,
                    const std::int32_t* indices, std::int32_t* kept, std::int32_t* valid, IndexFault* fault) {
   cuda::launch_elements<check_indices_kernel>(device, count, rule, site, count, indices, kept, valid, fault);
+}
+
+void require_valid(Cuda device, std::uint32_t site, const std::int32_t* valid, IndexFault* fault) {
+  launch<require_valid_kernel>(device, dim3{1}, dim3{1}, 0, site, valid, fault);
 }
 
 }  // namespace kagami

@@ -8,17 +8,15 @@ namespace {
 
 using test::check_op;
 using test::random_tensor;
-using test::with_parameters;
+using test::with_weight;
 
 TEST(Conv2dOp, Gradients) {
-  check_op(with_parameters(
-      {"3x3", {{2, 4, 5, 3}, {2, 3, 3, 3}}, [](const auto& x) { return conv2d(x[0], x[1], 1, 1); }}, {1}));
-  check_op(with_parameters({"stride 2, bias",
-                            {{1, 5, 5, 2}, {3, 3, 3, 2}, {3}},
-                            [](const auto& x) { return conv2d(x[0], x[1], 2, 1, x[2]); }},
-                           {1, 2}));
-  check_op(with_parameters(
-      {"1x1", {{2, 3, 3, 4}, {5, 1, 1, 4}}, [](const auto& x) { return conv2d(x[0], x[1], 2, 0); }}, {1}));
+  check_op(with_weight("3x3", {{2, 4, 5, 3}, {2, 3, 3, 3}},
+                       [](const auto& x, const Weight& w) { return conv2d(x[0], w, 1, 1); }));
+  check_op(with_weight("stride 2, bias", {{1, 5, 5, 2}, {3, 3, 3, 2}, {3}},
+                       [](const auto& x, const Weight& w) { return conv2d(x[0], w, 2, 1, x[2]); }));
+  check_op(with_weight("1x1", {{2, 3, 3, 4}, {5, 1, 1, 4}},
+                       [](const auto& x, const Weight& w) { return conv2d(x[0], w, 2, 0); }));
 }
 
 TEST(Conv2dOp, ErrorsSayWhatIsWrong) {

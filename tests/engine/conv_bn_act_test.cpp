@@ -11,6 +11,7 @@ namespace {
 using test::check_op;
 using test::random_tensor;
 using test::with_parameters;
+using test::with_weight;
 
 struct Form {
   const char* name;
@@ -33,9 +34,13 @@ BatchNormOptions options_of(const Form& form) {
 /// x, w, gamma, beta, residual.
 const std::vector<Shape> shapes{{4, 4, 3, 3}, {4, 3, 3, 3}, {4}, {4}, {4, 4, 3, 4}};
 
-Tensor fused(const Form& form, const std::vector<Tensor>& x, const Tensor& mean, const Tensor& var) {
-  return conv_bn_act(x[0], x[1], x[2], x[3], mean, var, 1, 1, options_of(form), form.relu,
+Tensor fused_with(const Form& form, const std::vector<Tensor>& x, const Weight& w, const Tensor& mean,
+                  const Tensor& var) {
+  return conv_bn_act(x[0], w, x[2], x[3], mean, var, 1, 1, options_of(form), form.relu,
                      form.residual ? x[4] : Tensor());
+}
+Tensor fused(const Form& form, const std::vector<Tensor>& x, const Tensor& mean, const Tensor& var) {
+  return fused_with(form, x, x[1], mean, var);
 }
 
 Tensor unfused(const Form& form, const std::vector<Tensor>& x, const Tensor& mean, const Tensor& var) {
@@ -79,19 +84,19 @@ TEST(ConvBnAct, Gradients) {
   for (const Form& form : {forms[1], forms[3], forms[4]}) {
     std::vector<Shape> used = shapes;
     if (!form.residual) used.pop_back();
-    check_op(with_parameters({form.name, used, [&form](const auto& x) { return fused(form, x, {}, {}); }}, {1, 2, 3}));
+    check_op(
+        with_parameters(with_weight(form.name, used,
+                                    [&form](const auto& x, const Weight& w) { return fused_with(form, x, w, {}, {}); }),
+                        {1, 2, 3}));
   }
 }
 
 TEST(ConvBnAct, ResidualIsTheInput) {
   // Of a size where no output lies on ReLU's edge: bf16 may round such a one to the other side.
-  check_op(with_parameters({"identity block",
-                            {{3, 3, 3, 4}, {4, 3, 3, 4}},
-                            [](const auto& x) {
-                              const Tensor h = gelu(x[0]);
-                              return conv_bn_act(h, x[1], {}, {}, {}, {}, 1, 1, {}, true, h);
-                            }},
-                           {1}));
+  check_op(with_weight("identity block", {{3, 3, 3, 4}, {4, 3, 3, 4}}, [](const auto& x, const Weight& w) {
+    const Tensor h = gelu(x[0]);
+    return conv_bn_act(h, w, {}, {}, {}, {}, 1, 1, {}, true, h);
+  }));
 }
 
 TEST(ConvBnAct, KeepsOnlyWhatItsGradientNeeds) {

@@ -10,7 +10,7 @@ using test::check_large;
 using test::check_op;
 using test::random_tensor;
 using test::relative_error;
-using test::with_parameters;
+using test::with_weight;
 
 Shape turned(Shape shape, bool turn) {
   if (turn) std::swap(shape[-1], shape[-2]);
@@ -64,14 +64,12 @@ TEST(OpsMatmul, ErrorsSayWhatIsWrong) {
 }
 
 TEST(OpsLinear, Gradients) {
-  check_op(with_parameters({"linear", {{3, 4}, {5, 4}, {5}}, [](const auto& x) { return linear(x[0], x[1], x[2]); }},
-                           {1, 2}));
-  check_op(with_parameters({"linear without bias", {{3, 4}, {5, 4}}, [](const auto& x) { return linear(x[0], x[1]); }},
-                           {1}));
-  check_op(with_parameters(
-      {"linear leading", {{2, 3, 4}, {5, 4}, {5}}, [](const auto& x) { return linear(x[0], x[1], x[2]); }}, {1, 2}));
-  check_op(with_parameters(
-      {"linear vector", {{4}, {5, 4}, {5}}, [](const auto& x) { return linear(x[0], x[1], x[2]); }}, {1, 2}));
+  const auto with_bias = [](const auto& x, const Weight& w) { return linear(x[0], w, x[2]); };
+  check_op(with_weight("linear", {{3, 4}, {5, 4}, {5}}, with_bias));
+  check_op(with_weight("linear without bias", {{3, 4}, {5, 4}},
+                       [](const auto& x, const Weight& w) { return linear(x[0], w); }));
+  check_op(with_weight("linear leading", {{2, 3, 4}, {5, 4}, {5}}, with_bias));
+  check_op(with_weight("linear vector", {{4}, {5, 4}, {5}}, with_bias));
 }
 
 TEST(OpsLinear, IsTheProductPlusBias) {

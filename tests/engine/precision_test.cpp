@@ -166,40 +166,8 @@ TEST_F(MixedPrecision, BesideBf16AnF32OperandIsRounded) {
             "[5,8] bf16 cuda:0");
 }
 
-/// Error of an op in tf32 against f64, and of the same op in fp32.
-void expect_tf32(const std::string& name, const std::vector<Shape>& shapes,
-                 const std::function<Tensor(const std::vector<Tensor>&, const Weight&)>& op) {
-  SCOPED_TRACE(name);
-  const auto results = [&](Device device, DType dtype, bool tf32) {
-    std::vector<Tensor> inputs;
-    for (std::size_t i = 0; i < shapes.size(); ++i)
-      inputs.push_back(
-          random_tensor(shapes[i], DType::f32, 7 + static_cast<unsigned>(i)).to(dtype).to(device).requires_grad());
-    Weight w(inputs[1]);
-    w.tf32 = tf32;
-    const Tensor y = op(inputs, w);
-    backward(y, random_tensor(y.shape(), DType::f32, 99).to(dtype).to(device));
-    std::vector<Tensor> all{y};
-    for (const Tensor& t : inputs) all.push_back(t.grad());
-    return all;
-  };
-  const std::vector<Tensor> exact = results(Device::cpu(), DType::f64, false);
-  const std::vector<Tensor> tf32 = results(Device::cuda(0), DType::f32, true);
-  const std::vector<Tensor> fp32 = results(Device::cuda(0), DType::f32, false);
-  for (std::size_t i = 0; i < 3; ++i) {
-    const double rounded = relative_error(tf32[i], exact[i]);
-    EXPECT_LE(rounded, 2e-3) << "result " << i;
-    EXPECT_GE(rounded, 1e-5) << "result " << i << " was not computed in tf32";
-    EXPECT_LE(relative_error(fp32[i], exact[i]), 5e-6) << "result " << i << " was not computed in fp32";
-  }
-}
-
-TEST_F(MixedPrecision, Tf32IsUsedWhereTheWeightAsksForIt) {
-  expect_tf32("linear", {{20, 24}, {16, 24}}, [](const auto& x, const Weight& w) { return linear(x[0], w); });
-  expect_tf32("conv2d", {{2, 5, 5, 8}, {16, 3, 3, 8}},
-              [](const auto& x, const Weight& w) { return conv2d(x[0], w, 2, 1); });
-  expect_tf32("conv_bn_act", {{2, 4, 4, 8}, {16, 3, 3, 8}},
-              [](const auto& x, const Weight& w) { return conv_bn_act(x[0], w, {}, {}, {}, {}, 1, 1, {}, false); });
+// What products then compute the cases of linear, conv2d and conv_bn_act check.
+TEST_F(MixedPrecision, Tf32IsWhatTheWeightsAskFor) {
   const Net net(Precision::tf32_products(), cuda);
   EXPECT_TRUE(net.conv.tf32 && net.fc.weight.tf32);
   EXPECT_FALSE(Net(DType::f32, cuda).conv.tf32);

@@ -108,20 +108,23 @@ std::vector<std::int32_t> repeated_indices(std::int64_t count, std::uint32_t ext
   return indices;
 }
 
-TEST(CopyCudaSums, RowsAreAddedBitForBit) {
+TYPED_TEST(CopyCuda, RowsAreAddedBitForBit) {
+  using T = TypeParam;
   under_every_schedule([&] {
-    expect_same(
-        normal_values<float>(9 * 40, 7), normal_values<float>(9 * 50, 8),
-        [](auto device, const float* from, float* to) { copy_rows(device, 9, 37, from, 40, to, 50, Accumulate::yes); });
+    expect_same(values<T>(9 * 40, 7), values<T>(9 * 50, 8),
+                [](auto device, const T* from, T* to) { copy_rows(device, 9, 37, from, 40, to, 50, Accumulate::yes); });
   });
 }
 
 TEST(CopyCudaSums, RowsOfBf16AreRoundedOnce) {
   const std::vector<bf16> from = normal_values<bf16>(60, 7), to = normal_values<bf16>(60, 8);
+  std::vector<bf16> on_cpu = to;
+  copy_rows(test_cpu(), 4, 15, from.data(), 15, on_cpu.data(), 15, Accumulate::yes);
   under_every_schedule([&] {
     const OnDevice<bf16> source(from), target(to);
     copy_rows(test_cuda(), 4, 15, source.data(), 15, target.data(), 15, Accumulate::yes);
     const std::vector<bf16> sums = target.host();
+    EXPECT_TRUE(same_bits(sums, on_cpu));
     for (std::size_t i = 0; i < to.size(); ++i)
       EXPECT_EQ(sums[i].bits, bf16(static_cast<float>(from[i]) + static_cast<float>(to[i])).bits) << i;
   });
