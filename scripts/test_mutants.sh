@@ -81,11 +81,12 @@ mutant strip_leaves_lanes_out gemm_strips.cuh 'Conv2dEpilogueCuda*' 's/step < 32
 mutant bn_mask_shifted batch_norm_backward.cu 'BatchNormCuda*' 's/bits >> i/bits >> (i + 1)/'
 # Contrastive losses.
 mutant contrastive_operands_overwritten contrastive.cu 'ContrastiveCuda*' '/k < rows.dim; k += depth/,/operands.rows.load/s|__syncthreads();||'
-mutant contrastive_operands_not_awaited contrastive.cu 'ContrastiveCuda*' '/operands.columns.load(columns, k)/,/#pragma/s|__syncthreads();||'
-mutant contrastive_vectors_overwritten contrastive.cu 'ContrastiveCuda*' '/k < tile; k += depth/,/shared.weighed.load/s|__syncthreads();||'
+mutant contrastive_operands_not_awaited contrastive.cu 'ContrastiveCuda*' '/operands.columns.load(columns, 0, k)/,/multiply/s|__syncthreads();||'
+mutant contrastive_vectors_overwritten contrastive.cu 'ContrastiveCuda*' '/first < tile; first += depth/,/shared.weighed.load/s|__syncthreads();||'
 mutant contrastive_keeps_what_is_no_negative contrastive.cu 'ContrastiveCuda*' 's/ || (met.of_keys && !shape.is_negative(i, j))//'
-mutant contrastive_queue_without_its_tail contrastive.cu 'ContrastiveCuda*' 's/!met.has(column() + c) || //'
-mutant contrastive_hides_nan contrastive.cu 'ContrastiveCuda*' 's/more.largest = larger_or_nan(s\[c\], more.largest)/more.largest = s[c] > more.largest ? s[c] : more.largest/'
+mutant contrastive_queue_without_its_tail contrastive.cu 'ContrastiveCuda*' 's/!met.has(column) || //'
+mutant contrastive_low_halves_lost contrastive.cu 'ContrastiveCuda*' '/a.low, b.high/d'
+mutant contrastive_hides_nan contrastive.cu 'ContrastiveCuda*' 's/more.largest = larger_or_nan(of_eight\[half \* 2 + c\], more.largest)/more.largest = of_eight[half * 2 + c] > more.largest ? of_eight[half * 2 + c] : more.largest/'
 # Reductions and the rest.
 mutant reduce_overwritten reduce.cuh 'ReduceCuda*:Ops*:ContrastiveCuda*' 's|__syncthreads();  // the reduction before may still be read||'
 mutant reduce_not_awaited reduce.cuh 'ReduceCuda*:Ops*' '/of_warp\[threadIdx.x \/ warp_lanes\] = value/,/value = of_warp/s|__syncthreads();||'

@@ -1,21 +1,20 @@
 // Contrastive losses. A block takes 64 rows and a share of the columns, and makes the similarities of 64 columns at a
 // time: 16 in the registers of each of 256 threads. The shares are cut by the shape alone and put together in their
-// order. Products are fp32: at a temperature of .01 an error of a similarity grows a hundredfold in the logit.
+// order. Products are of fp32's precision, on tensor cores: at a temperature of .01 an error of a similarity grows a
+// hundredfold in the logit.
 #include "kernels/contrastive.h"
 
 #include <algorithm>
 
-#include "kernels/cuda/cuda.h"
+#include "kernels/cuda/ptx.h"
 
 namespace kagami {
 namespace {
 
-constexpr int threads = 256, side = 16;  // threads along rows and along columns
-constexpr int each = 4;                  // rows and columns of a thread
-constexpr int tile = side * each;        // rows and columns of a block
-constexpr int depth = 32;                // of a product, at a time
-constexpr int pitch = tile + 4;          // so that rows of shared memory begin in different banks, on 16 bytes
-constexpr int dim_tile = 128;            // components of the gradient of a block
+constexpr int threads = 256;   // warps: 4 along rows, 2 along columns
+constexpr int tile = 64;       // rows and columns of a block
+constexpr int depth = 32;      // of a product, at a time
+constexpr int dim_tile = 128;  // components of the gradient of a block
 
 constexpr float infinity = std::numeric_limits<float>::infinity();
 
@@ -76,53 +75,96 @@ __device__ int last_tile(const Split& split) {
   return end < split.all ? end : split.all;
 }
 
-/// Components [k, k + depth) of a tile's vectors, one vector a column.
-struct alignas(16) Operand {
-  float at[depth][pitch];
+__device__ int lane() { return static_cast<int>(threadIdx.x) % 32; }
+/// The warp's place.
+__device__ int warp_row() { return static_cast<int>(threadIdx.x) / 64 * 16; }
+__device__ int warp_column() { return static_cast<int>(threadIdx.x) / 32 % 2; }
 
-  __device__ void load(const Vectors& vectors, int k) {
-    for (int i = static_cast<int>(threadIdx.x); i < tile * depth; i += threads)
-      at[i % depth][i / depth] = vectors.at(i / depth, k + i % depth);
+/// A thread's part of a product of 64 rows: two rows of the 16 of its warp, and of every 8 columns two.
+template <int Eights>
+struct Part {
+  float value[Eights][4] = {};
+  /// Where value[e][i] stands.
+  __device__ static int row(int i) { return warp_row() + lane() / 4 + i / 2 * 8; }
+  __device__ static int column(int e, int i) { return (warp_column() * Eights + e) * 8 + lane() % 4 * 2 + i % 2; }
+};
+using Similarities = Part<tile / 16>;
+using Gradient = Part<dim_tile / 16>;
+
+/// Floats as pairs of tf32, which hold 22 of their 24 bits.
+template <int N>
+struct Fragment {
+  std::uint32_t high[N], low[N];
+  __device__ void set(int i, float x) {
+    high[i] = ptx::to_tf32(x);
+    low[i] = ptx::to_tf32(x - __int_as_float(static_cast<int>(high[i])));
+  }
+};
+
+/// sum += a b: a 16 x 8, b 8 x 8. Tensor cores cut off what does not fit into a sum instead of rounding it, and that
+/// adds up: only the sum of 8 products is left to them (Ootomo and Yokota 2022). The error is then below that of plain
+/// floats; with whole sums left to them it would be some ten times that.
+__device__ void multiply_add(float (&sum)[4], const Fragment<4>& a, const Fragment<2>& b) {
+  float eight[4] = {};
+  ptx::mma_m16n8k8_tf32(eight, a.low, b.high, eight);
+  ptx::mma_m16n8k8_tf32(eight, a.high, b.low, eight);
+  ptx::mma_m16n8k8_tf32(eight, a.high, b.high, eight);
+#pragma unroll
+  for (int i = 0; i < 4; ++i) sum[i] += eight[i];
+}
+
+/// sum += A B with A(row, k) and B(k, column), k in [0, depth), read from shared memory by a(row, k) and b(k, column).
+template <int Eights, class A, class B>
+__device__ void multiply(Part<Eights>& sum, A a, B b) {
+  const int row = warp_row() + lane() / 4, column = warp_column() * Eights * 8 + lane() / 4, own_k = lane() % 4;
+#pragma unroll
+  for (int k = 0; k < depth; k += 8) {
+    Fragment<4> x;
+#pragma unroll
+    for (int i = 0; i < 4; ++i) x.set(i, a(row + i % 2 * 8, k + own_k + i / 2 * 4));
+#pragma unroll
+    for (int e = 0; e < Eights; ++e) {
+      Fragment<2> y;
+#pragma unroll
+      for (int i = 0; i < 2; ++i) y.set(i, b(k + own_k + i * 4, column + e * 8));
+      multiply_add(sum.value[e], x, y);
+    }
+  }
+}
+
+/// Values in shared memory, [Lines][Length]. The gap between lines keeps a warp that reads a fragment off the same
+/// banks: 4 where lines are what a fragment has 8 of, 8 where they are its k.
+template <int Lines, int Length, int Gap>
+struct alignas(16) Shared {
+  float at[Lines][Length + Gap];
+
+  /// Vectors [vector, vector + Lines), components [component, component + Length).
+  __device__ void load(const Vectors& vectors, int vector, int component) {
+    for (int i = static_cast<int>(threadIdx.x); i < Lines * Length; i += threads)
+      at[i / Length][i % Length] = vectors.at(vector + i / Length, component + i % Length);
   }
 };
 struct Operands {
-  Operand rows, columns;
+  Shared<tile, depth, 4> rows, columns;
 };
 
-/// A thread's place in the tile: rows 4 row() ..., columns 4 column() ...
-__device__ int row() { return static_cast<int>(threadIdx.x) / side * each; }
-__device__ int column() { return static_cast<int>(threadIdx.x) % side * each; }
-
-__device__ void load4(float (&to)[each], const float* from) {
-  const float4 v = *reinterpret_cast<const float4*>(from);
-  to[0] = v.x, to[1] = v.y, to[2] = v.z, to[3] = v.w;
-}
-
-/// s = dot products times `factor` of this thread's rows and columns. Every thread of the block calls it.
-__device__ void similarities(Operands& operands, const Vectors& rows, const Vectors& columns, float factor,
-                             float (&s)[each][each]) {
-  for (int r = 0; r < each; ++r)
-    for (int c = 0; c < each; ++c) s[r][c] = 0;
+/// Dot products times `factor`. Every thread of the block calls it.
+__device__ Similarities similarities(Operands& operands, const Vectors& rows, const Vectors& columns, float factor) {
+  Similarities s;
   for (int k = 0; k < rows.dim; k += depth) {
     __syncthreads();
-    operands.rows.load(rows, k);
-    operands.columns.load(columns, k);
+    operands.rows.load(rows, 0, k);
+    operands.columns.load(columns, 0, k);
     __syncthreads();
-#pragma unroll 4
-    for (int i = 0; i < depth; ++i) {
-      float a[each], b[each];
-      load4(a, operands.rows.at[i] + row());
-      load4(b, operands.columns.at[i] + column());
-#pragma unroll
-      for (int r = 0; r < each; ++r)
-#pragma unroll
-        for (int c = 0; c < each; ++c) s[r][c] += a[r] * b[c];
-    }
+    multiply(
+        s, [&](int row, int i) { return operands.rows.at[row][i]; },
+        [&](int i, int column) { return operands.columns.at[column][i]; });
   }
 #pragma unroll
-  for (int r = 0; r < each; ++r)
+  for (auto& of_eight : s.value)
 #pragma unroll
-    for (int c = 0; c < each; ++c) s[r][c] *= factor;
+    for (float& value : of_eight) value *= factor;
+  return s;
 }
 __device__ float factor_of(const ContrastiveShape& shape) { return static_cast<float>(1 / shape.temperature); }
 
@@ -132,18 +174,23 @@ __device__ LogSumExp<float> joined(const LogSumExp<float>& a, const LogSumExp<fl
   return {top, a.sum * std::exp(a.largest - top) + b.sum * std::exp(b.largest - top)};
 }
 
-/// Takes in similarities; those of nothing are -infinity.
-__device__ void add(LogSumExp<float>& state, const float (&s)[each]) {
+/// Takes in the similarities of row(2 half); those of nothing are -infinity.
+__device__ void add(LogSumExp<float>& state, const Similarities& s, int half) {
   LogSumExp<float> more;
 #pragma unroll
-  for (int c = 0; c < each; ++c) more.largest = larger_or_nan(s[c], more.largest);
+  for (const auto& of_eight : s.value)
+#pragma unroll
+    for (int c = 0; c < 2; ++c) more.largest = larger_or_nan(of_eight[half * 2 + c], more.largest);
   if (more.largest == -infinity) return;
 #pragma unroll
-  for (int c = 0; c < each; ++c) more.sum += std::exp(s[c] - more.largest);
+  for (const auto& of_eight : s.value)
+#pragma unroll
+    for (int c = 0; c < 2; ++c) more.sum += std::exp(of_eight[half * 2 + c] - more.largest);
   state = joined(state, more);
 }
 
-/// partial[split][row]: the negatives among the split's columns. positives[row]: the similarity of the positive.
+/// partial[2 split + half][row]: the negatives among half of the columns of the split's tiles. positives[row]: the
+/// similarity of the positive.
 __global__ void __launch_bounds__(threads)
     sum_negatives(ContrastiveShape shape, Split split, const float* rows, Columns<float> columns,
                   LogSumExp<float>* partial, float* positives) {
@@ -151,40 +198,39 @@ __global__ void __launch_bounds__(threads)
   const int first_row = static_cast<int>(blockIdx.x) * tile;
   const Vectors own = tile_of(rows, shape.rows, first_row, shape.dim);
   const float factor = factor_of(shape);
-  LogSumExp<float> state[each];
+  LogSumExp<float> state[2];
   for (int t = first_tile(split); t < last_tile(split); ++t) {
     const ColumnTile met = column_tile(shape, columns, first_row, t);
-    float s[each][each];
-    similarities(operands, own, met.vectors, factor, s);
+    Similarities s = similarities(operands, own, met.vectors, factor);
 #pragma unroll
-    for (int r = 0; r < each; ++r) {
-      const int i = first_row + row() + r;
+    for (int e = 0; e < tile / 16; ++e)
 #pragma unroll
-      for (int c = 0; c < each; ++c) {
-        const int j = met.first + column() + c;
-        if (met.of_keys && i < shape.rows && j == shape.positive_of(i)) positives[i] = s[r][c];
-        if (!met.has(column() + c) || (met.of_keys && !shape.is_negative(i, j))) s[r][c] = -infinity;
+      for (int k = 0; k < 4; ++k) {
+        const int i = first_row + s.row(k), column = s.column(e, k), j = met.first + column;
+        if (met.of_keys && i < shape.rows && j == shape.positive_of(i)) positives[i] = s.value[e][k];
+        if (!met.has(column) || (met.of_keys && !shape.is_negative(i, j))) s.value[e][k] = -infinity;
       }
-      add(state[r], s[r]);
-    }
+#pragma unroll
+    for (int half = 0; half < 2; ++half) add(state[half], s, half);
   }
 #pragma unroll
-  for (int r = 0; r < each; ++r) {
-    for (int lane = side / 2; lane > 0; lane /= 2)
-      state[r] =
-          joined(state[r], {__shfl_xor_sync(~0U, state[r].largest, lane), __shfl_xor_sync(~0U, state[r].sum, lane)});
-    const int i = first_row + row() + r;
-    if (column() == 0 && i < shape.rows) partial[std::int64_t{blockIdx.y} * shape.rows + i] = state[r];
+  for (int half = 0; half < 2; ++half) {
+    for (int other = 1; other < 4; other *= 2)  // the lanes that share the row
+      state[half] = joined(state[half], {__shfl_xor_sync(~0U, state[half].largest, other),
+                                         __shfl_xor_sync(~0U, state[half].sum, other)});
+    const int i = first_row + Similarities::row(half * 2);
+    const std::int64_t part = 2 * static_cast<int>(blockIdx.y) + warp_column();
+    if (lane() % 4 == 0 && i < shape.rows) partial[part * shape.rows + i] = state[half];
   }
 }
 
 __global__ void __launch_bounds__(threads)
-    finish_rows(int rows, int splits, const LogSumExp<float>* partial, const float* positives, float* log_sums,
+    finish_rows(int rows, int parts, const LogSumExp<float>* partial, const float* positives, float* log_sums,
                 float* losses, float* correct) {
   const int i = static_cast<int>(blockIdx.x * threads + threadIdx.x);
   if (i >= rows) return;
   LogSumExp<float> negatives;
-  for (int split = 0; split < splits; ++split) negatives = joined(negatives, partial[std::int64_t{split} * rows + i]);
+  for (int part = 0; part < parts; ++part) negatives = joined(negatives, partial[std::int64_t{part} * rows + i]);
   const ContrastiveRow<float> row = contrastive_row(positives[i], negatives);
   log_sums[i] = row.log_sum;
   losses[i] = row.loss;
@@ -196,24 +242,11 @@ struct Sums {
   const float *rows, *columns;
 };
 
-/// Columns of weights, then components of the vectors to weigh.
-struct alignas(16) Weights {
-  float at[tile][pitch];  // [column][row]
-};
-struct alignas(16) Weighed {
-  float at[depth][dim_tile];
-
-  /// Vectors [first, first + depth), components [first_dim, first_dim + dim_tile).
-  __device__ void load(const Vectors& vectors, int first, int first_dim) {
-    for (int i = static_cast<int>(threadIdx.x); i < depth * dim_tile; i += threads)
-      at[i / dim_tile][i % dim_tile] = vectors.at(first + i / dim_tile, first_dim + i % dim_tile);
-  }
-};
 struct GradientShared {
-  Weights weights;
+  Shared<tile, tile, 4> weights;  // [row][column]
   union {
     Operands operands;
-    Weighed weighed;
+    Shared<depth, dim_tile, 8> weighed;
   };
 };
 
@@ -222,47 +255,33 @@ __device__ float weight_term(float s, float log_sum, bool positive) {
   return std::exp(s - log_sum) - (positive ? 1.0F : 0.0F);
 }
 
-/// Turns similarities into the weights of the gradient.
-__device__ void store_weights(Weights& weights, const ContrastiveShape& shape, const Sums& sums, int first_row,
-                              const ColumnTile& met, const float (&s)[each][each]) {
+/// Weights of the gradient, from similarities.
+__device__ void store_weights(GradientShared& shared, const ContrastiveShape& shape, const Sums& sums, int first_row,
+                              const ColumnTile& met, const Similarities& s) {
 #pragma unroll
-  for (int c = 0; c < each; ++c) {
-    const int j = met.first + column() + c;
-    float w[each] = {};
+  for (int e = 0; e < tile / 16; ++e)
 #pragma unroll
-    for (int r = 0; r < each; ++r) {
-      const int i = first_row + row() + r;
+    for (int k = 0; k < 4; ++k) {
+      const int row = s.row(k), column = s.column(e, k), i = first_row + row, j = met.first + column;
       const bool positive = met.of_keys && j == shape.positive_of(i);
-      if (i >= shape.rows || !met.has(column() + c)) continue;
-      if (met.of_keys && !positive && !shape.is_negative(i, j)) continue;
-      if (sums.rows) w[r] = weight_term(s[r][c], sums.rows[i], positive);
-      if (sums.columns && met.of_keys) w[r] += weight_term(s[r][c], sums.columns[j], positive);
+      float weight = 0;
+      if (i < shape.rows && met.has(column) && (!met.of_keys || positive || shape.is_negative(i, j))) {
+        if (sums.rows) weight = weight_term(s.value[e][k], sums.rows[i], positive);
+        if (sums.columns && met.of_keys) weight += weight_term(s.value[e][k], sums.columns[j], positive);
+      }
+      shared.weights.at[row][column] = weight;
     }
-    *reinterpret_cast<float4*>(weights.at[column() + c] + row()) = {w[0], w[1], w[2], w[3]};
-  }
 }
 
-/// sums += weights times the tile's vectors: components 4 column() + 64 h ... of them. Every thread calls it.
-constexpr int halves = dim_tile / tile;
-__device__ void weigh(GradientShared& shared, const Vectors& vectors, int first_dim,
-                      float (&sums)[each][halves * each]) {
-  for (int k = 0; k < tile; k += depth) {
+/// sums += weights times the tile's vectors, components from first_dim on. Every thread calls it.
+__device__ void weigh(GradientShared& shared, const Vectors& vectors, int first_dim, Gradient& sums) {
+  for (int first = 0; first < tile; first += depth) {
     __syncthreads();
-    shared.weighed.load(vectors, k, first_dim);
+    shared.weighed.load(vectors, first, first_dim);
     __syncthreads();
-#pragma unroll 4
-    for (int i = 0; i < depth; ++i) {
-      float w[each], u[each];
-      load4(w, shared.weights.at[k + i] + row());
-#pragma unroll
-      for (int h = 0; h < halves; ++h) {
-        load4(u, shared.weighed.at[i] + h * tile + column());
-#pragma unroll
-        for (int r = 0; r < each; ++r)
-#pragma unroll
-          for (int c = 0; c < each; ++c) sums[r][h * each + c] += w[r] * u[c];
-      }
-    }
+    multiply(
+        sums, [&](int row, int k) { return shared.weights.at[row][first + k]; },
+        [&](int k, int component) { return shared.weighed.at[k][component]; });
   }
 }
 
@@ -273,24 +292,21 @@ __global__ void __launch_bounds__(threads) sum_gradients(ContrastiveShape shape,
   const int first_row = static_cast<int>(blockIdx.x) * tile, first_dim = static_cast<int>(blockIdx.z) * dim_tile;
   const Vectors own = tile_of(rows, shape.rows, first_row, shape.dim);
   const float factor = factor_of(shape);
-  float sums[each][halves * each] = {};
+  Gradient sums;
   for (int t = first_tile(split); t < last_tile(split); ++t) {
     const ColumnTile met = column_tile(shape, columns, first_row, t);
-    float s[each][each];
-    similarities(shared.operands, own, met.vectors, factor, s);
-    store_weights(shared.weights, shape, log_sums, first_row, met, s);
+    const Similarities s = similarities(shared.operands, own, met.vectors, factor);
+    store_weights(shared, shape, log_sums, first_row, met, s);
     weigh(shared, met.vectors, first_dim, sums);
   }
   out += std::int64_t{blockIdx.y} * shape.rows * shape.dim;
 #pragma unroll
-  for (int r = 0; r < each; ++r) {
-    const int i = first_row + row() + r;
+  for (int e = 0; e < dim_tile / 16; ++e)
 #pragma unroll
-    for (int c = 0; c < halves * each; ++c) {
-      const int k = first_dim + c / each * tile + column() + c % each;
-      if (i < shape.rows && k < shape.dim) out[std::int64_t{i} * shape.dim + k] = sums[r][c];
+    for (int k = 0; k < 4; ++k) {
+      const int i = first_row + sums.row(k), component = first_dim + sums.column(e, k);
+      if (i < shape.rows && component < shape.dim) out[std::int64_t{i} * shape.dim + component] = sums.value[e][k];
     }
-  }
 }
 
 __global__ void __launch_bounds__(threads) add_splits(std::int64_t count, int splits, const float* parts, float* out) {
@@ -316,11 +332,11 @@ void contrastive_forward(Cuda device, const ContrastiveShape& shape, const float
                          float* log_sums, float* losses, float* correct) {
   const Split split = split_of(shape);
   const std::size_t count = static_cast<std::size_t>(shape.rows);
-  const Scratch<LogSumExp<float>> partial(device.memory, count * static_cast<std::size_t>(split.splits));
+  const Scratch<LogSumExp<float>> partial(device.memory, 2 * count * static_cast<std::size_t>(split.splits));
   const Scratch<float> positives(device.memory, count);
   launch<sum_negatives>(device, grid_of(shape, split, 1), dim3{threads}, 0, shape, split, rows, columns, partial.data(),
                         positives.data());
-  launch<finish_rows>(device, dim3{blocks_for(shape.rows, threads)}, dim3{threads}, 0, shape.rows, split.splits,
+  launch<finish_rows>(device, dim3{blocks_for(shape.rows, threads)}, dim3{threads}, 0, shape.rows, 2 * split.splits,
                       static_cast<const LogSumExp<float>*>(partial.data()), static_cast<const float*>(positives.data()),
                       log_sums, losses, correct);
 }

@@ -134,6 +134,22 @@ TEST(ContrastiveCuda, LowTemperatures) {
     for (const double spread : {0.3, 2.0}) check_case({90, 75, 24, 0.01, pairing}, spread, 2e-5);
 }
 
+/// Without negatives a row's log-sum is the logit of its positive: its error beside a plain sum of floats.
+TEST(ContrastiveCuda, LogitsAreAsPreciseAsFloats) {
+  const ContrastiveShape shape{256, 0, 128, 0.01, Pairing::own_key};
+  const Vectors v = unit_vectors(shape, 0.3, 6);
+  const Values want = on_cpu(shape, v).log_sums, got = on_cuda(test_cuda(), shape, v).log_sums;
+  Values plain;
+  for (std::size_t i = 0; i < want.size(); ++i) {
+    float sum = 0;
+    for (std::size_t k = i * 128; k < (i + 1) * 128; ++k)
+      sum = std::fma(static_cast<float>(v.rows[k]), static_cast<float>(v.keys[k]), sum);
+    plain.push_back(sum * 100.0F);
+  }
+  EXPECT_TRUE(distance(got, want) <= 2 * distance(plain, want))
+      << distance(got, want) << ", plain floats " << distance(plain, want);
+}
+
 TEST(ContrastiveCuda, MoreTilesThanShares) {
   check_case({1100, 0, 8, 0.2, Pairing::views}, 0.5, 3e-6);     // 18 tiles of rows: 9 shares of two tiles
   check_case({70, 9000, 8, 0.2, Pairing::own_key}, 0.5, 3e-6);  // 142 tiles of columns: 71 shares of two
