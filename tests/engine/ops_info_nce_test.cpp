@@ -114,6 +114,7 @@ TEST(OpsInfoNce, IsCrossEntropyOfTheMatrix) {
         EXPECT_LE(relative_error(q.grad(), dq), 1e-11);
         EXPECT_LE(relative_error(k.grad(), dk), 1e-11);
         for (const Device& device : test::every_device()) {
+          if (!device.is_cpu() && s.n > 200) continue;  // slow where CUDA is emulated
           const ContrastiveLoss single = info_nce(q.to(DType::f32).to(device), k.to(DType::f32).to(device),
                                                   queue.to(DType::f32).to(device), temperature, others);
           EXPECT_NEAR(single.loss.item(), expected, 2e-6 * (1 + expected + 1 / temperature)) << device;
