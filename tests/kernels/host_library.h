@@ -6,7 +6,7 @@
 #include <stdexcept>
 
 #include "kernels/cuda/cublaslt.h"
-#include "kernels/cuda/runtime.h"
+#include "kernels/cuda/cuda.h"
 #include "kernels/matmul_library.h"
 #include "kernels/types.h"
 
@@ -20,8 +20,8 @@ struct WithLibrary {
 
 #if KAGAMI_EMULATED
 
-/// Multiplies on the host, where an emulated device's memory lies: shows what is done around a library. `error` is
-/// added to one value of every result.
+/// Multiplies in one thread of the emulated device: shows what is done around a library. `error` is added to one value
+/// of every result.
 class HostLibrary : public cuda::CublasLt {
  public:
   explicit HostLibrary(int algorithms = 1, float error = 0) : algorithms_(algorithms), error_(error) {}
@@ -41,7 +41,12 @@ class HostLibrary : public cuda::CublasLt {
     void run(int algorithm, bool accumulate, void* workspace, CUstream_st* stream) const override {
       if (algorithm >= algorithms_ || reinterpret_cast<std::uintptr_t>(workspace) % 256 != 0)
         throw std::runtime_error("the library got an algorithm it does not have, or a workspace that is not aligned");
-      cuda::synchronize(stream);
+      emulator::queue_launch(stream, "a host library's product", {1}, {1}, 0,
+                             [plan = *this, accumulate] { plan.multiply(accumulate); });
+    }
+
+   private:
+    void multiply(bool accumulate) const {
       const bool halves = product_.arithmetic == gemm::Arithmetic::bf16;
       if (!halves)
         multiply<float, float>(accumulate);
@@ -50,8 +55,6 @@ class HostLibrary : public cuda::CublasLt {
       else
         multiply<bf16, bf16>(accumulate);
     }
-
-   private:
     template <class T, class Out>
     void multiply(bool accumulate) const {
       const MatmulShape& s = product_.shape;
