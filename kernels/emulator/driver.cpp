@@ -1,4 +1,5 @@
 // kernels/cuda/runtime.h for the emulated device.
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <functional>
@@ -62,6 +63,10 @@ std::function<void()> copy_later(void* to, const Block& target, const void* from
   };
 }
 
+/// How much of a block is poisoned while the device does not work: done for every launch, the whole would take too
+/// long.
+std::size_t guarded_bytes(std::size_t bytes) { return std::min(bytes, std::size_t{1} << 20); }
+
 void* allocate_block(std::size_t bytes, bool pinned) {
   const Hold hold(machine().guard);
   machine().refuse_in_capture(pinned ? "an allocation of pinned memory" : "an allocation");
@@ -73,7 +78,7 @@ void* allocate_block(std::size_t bytes, bool pinned) {
   blocks().by_address[static_cast<char*>(memory)] = {bytes, pinned};
   if (!pinned) {
     blocks().on_device += bytes;
-    if (DeviceWork::depth == 0) poison(memory, bytes);
+    if (DeviceWork::depth == 0) poison(memory, guarded_bytes(bytes));
   }
   return memory;
 }
@@ -219,15 +224,19 @@ void check_address(std::string_view pretty, int argument, const void* address) {
 
 namespace detail {
 
-DeviceWork::DeviceWork() {
-  if (depth++ > 0) return;
+namespace {
+template <class F>
+void for_guarded(F&& f) {
   for (const auto& [address, block] : cuda::blocks().by_address)
-    if (!block.pinned) unpoison(const_cast<char*>(address), block.bytes);
+    if (!block.pinned) f(const_cast<char*>(address), cuda::guarded_bytes(block.bytes));
+}
+}  // namespace
+
+DeviceWork::DeviceWork() {
+  if (depth++ == 0) for_guarded(unpoison);
 }
 DeviceWork::~DeviceWork() {
-  if (--depth > 0) return;
-  for (const auto& [address, block] : cuda::blocks().by_address)
-    if (!block.pinned) poison(const_cast<char*>(address), block.bytes);
+  if (--depth == 0) for_guarded(poison);
 }
 
 }  // namespace detail

@@ -260,11 +260,13 @@ void Worker::run_block(const std::string& kernel, dim3 grid, dim3 block, uint3 b
   current_worker = outer;
   unpoison(arena, arena_bytes);
   if (!error) return;
+  tsan_acquire(&launch_end);  // whoever reads the message
   for (const auto& t : threads) unpoison(t->stack_low, t->stack_bytes);  // of frames that were left at once
   std::rethrow_exception(error);
 }
 
 void Worker::thread_exit(Thread& t) {
+  tsan_release(&launch_end);
   t.state = Thread::done;
   --live;
   Warp& w = *t.warp;
@@ -290,7 +292,6 @@ void Worker::thread_exit(Thread& t) {
       ++i;
     }
   }
-  tsan_release(&launch_end);
 }
 
 }  // namespace kagami::emulator::detail

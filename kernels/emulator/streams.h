@@ -51,7 +51,7 @@ struct Capture {
 enum class Kind { kernel, copy };
 
 /// Lives while queued work runs, in a call that holds the machine. But then AddressSanitizer knows the device's memory
-/// as poisoned, and reports a host that touches it.
+/// as poisoned, as far as its first megabytes, and reports a host that touches it.
 class DeviceWork {
  public:
   DeviceWork();

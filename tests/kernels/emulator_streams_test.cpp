@@ -16,7 +16,7 @@ __global__ void twice(float* x) { x[threadIdx.x] *= 2; }
 __global__ void move(const float* from, float* to) { to[threadIdx.x] = from[threadIdx.x]; }
 __global__ void fails(float* x) {
   if (threadIdx.x < 5) __syncthreads();
-  x[0] = 1;
+  x[threadIdx.x] = 1;
 }
 
 constexpr int n = 32;
