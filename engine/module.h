@@ -46,7 +46,7 @@ struct Linear {
   Linear(const Scope& scope, std::int64_t inputs, std::int64_t outputs, bool with_bias = true)
       : weight(scope.weight("weight", {outputs, inputs}, Init::linear_default(inputs))),
         bias(with_bias ? &scope.parameter("bias", {outputs}, Init::linear_default(inputs)) : nullptr) {}
-  Tensor forward(const Tensor& x) const { return linear(x, weight, bias ? *bias : Tensor()); }
+  Tensor forward(const Tensor& x, bool relu = false) const { return linear(x, weight, bias ? *bias : Tensor(), relu); }
 
   Weight& weight;
   Tensor* bias;  ///< null where there is none

@@ -78,8 +78,8 @@ Tensor gather(const Tensor& x, const Tensor& indices, int axis);
 /// op(a) op(b) over the last two axes, op being the transpose where asked for. Leading axes are equal, or one operand
 /// is a single matrix that all of the batch share.
 Tensor matmul(const Tensor& a, const Tensor& b, bool transpose_a = false, bool transpose_b = false);
-/// x w^T + bias: x [..., in], w [out, in], bias [out] or empty.
-Tensor linear(const Tensor& x, const Weight& w, const Tensor& bias = {});
+/// x w^T + bias, then ReLU where asked: x [..., in], w [out, in], bias [out] or empty.
+Tensor linear(const Tensor& x, const Weight& w, const Tensor& bias = {}, bool relu = false);
 
 // Convolution, normalisation, pooling. Images are [n,h,w,c], convolution weights [k,r,s,c].
 Tensor conv2d(const Tensor& x, const Weight& w, int stride, int pad, const Tensor& bias = {});

@@ -1,5 +1,5 @@
 #pragma once
-// Matrix product, batched: C = op(A) op(B) + bias, row-major.
+// Matrix product, batched: C = op(A) op(B) (+ C) (+ bias) (, ReLU), row-major.
 #include <cstdint>
 
 #include "kernels/launch.h"
@@ -14,16 +14,22 @@ struct MatmulShape {
   std::int64_t lda, ldb, ldc, stride_a = 0, stride_b = 0, stride_c = 0;
 };
 
-/// `bias` [n] is added to every row of C; null adds nothing.
+/// What is done to C before it is stored. A residual is what C holds, with Accumulate::yes.
+template <class T>
+struct MatmulEpilogue {
+  const Wide<T>* bias = nullptr;  ///< [n], added to every row; or null
+  bool relu = false;              ///< after everything else
+};
+
 template <class T>
 void matmul(Cpu device, const MatmulShape& shape, bool transpose_a, bool transpose_b, const T* a, const T* b, T* c,
-            Accumulate accumulate, const Wide<T>* bias = nullptr);
+            Accumulate accumulate, const MatmulEpilogue<T>& epilogue = {});
 
 #if KAGAMI_HAS_CUDA
 /// Out: T, or Wide<T>.
 template <class T, class Out>
 void matmul(Cuda device, const MatmulShape& shape, bool transpose_a, bool transpose_b, const T* a, const T* b, Out* c,
-            Accumulate accumulate, const Wide<T>* bias = nullptr);
+            Accumulate accumulate, const MatmulEpilogue<T>& epilogue = {});
 #endif
 
 }  // namespace kagami

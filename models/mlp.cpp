@@ -37,8 +37,9 @@ Mlp::Mlp(const Scope& scope, const MlpOptions& options) {
 Tensor Mlp::forward(const Tensor& x, const BatchNormOptions& norm) const {
   Tensor y = x;
   for (const Layer& layer : layers_) {
-    y = layer.linear.forward(y);
-    if (layer.norm) y = layer.norm->forward(y, norm);
+    y = layer.linear.forward(y, layer.relu && !layer.norm);
+    if (!layer.norm) continue;
+    y = layer.norm->forward(y, norm);
     if (layer.relu) y = relu(y);
   }
   return y;

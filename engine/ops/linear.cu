@@ -2,6 +2,7 @@
 
 #include "engine/broadcast.h"
 #include "engine/dispatch.h"
+#include "engine/elementwise.h"
 #include "engine/ops.h"
 #include "engine/ops/weighted.h"
 #include "kernels/matmul.h"
@@ -22,9 +23,22 @@ void check_operands(const Tensor& x, const Tensor& w, const Tensor& bias) {
         " but w (", describe(w), ") gives ", w.shape(0), " features and takes it in ", wide_of(x.dtype()));
 }
 
+/// The gradient of what ReLU got, from that of its output y.
+struct BeforeRelu {
+  static constexpr const char* name = "linear";
+  template <class T>
+  KAGAMI_HD static T f(T dy, T y) {
+    return y > T(0) ? dy : T(0);
+  }
+  template <class T>
+  KAGAMI_HD static Vec<T, 2> df(T, T y) {
+    return {y > T(0) ? T(1) : T(0), T(0)};
+  }
+};
+
 }  // namespace
 
-Tensor linear(const Tensor& input, const Weight& weight, const Tensor& bias) {
+Tensor linear(const Tensor& input, const Weight& weight, const Tensor& bias, bool relu) {
   const detail::Operands operands = detail::operands_of("linear", input, weight);
   const Tensor& x = operands.x;
   const Weight& w = operands.w;
@@ -38,9 +52,11 @@ Tensor linear(const Tensor& input, const Weight& weight, const Tensor& bias) {
     using T = decltype(zero);
     const MatmulShape shape{.m = rows, .n = out, .k = in, .lda = in, .ldb = in, .ldc = out};
     matmul(detail::arithmetic_of(device, w), shape, false, true, x.data<T>(), w.compute.data<T>(), y.data<T>(),
-           Accumulate::no, bias ? bias.data<Wide<T>>() : nullptr);
+           Accumulate::no, MatmulEpilogue<T>{bias ? bias.data<Wide<T>>() : nullptr, relu});
   });
-  const auto backward = [=, x = x.detach(), w = detail::detached(w)](const Tensor& dy, Gradients& d) {
+  const auto backward = [=, x = x.detach(), w = detail::detached(w), y = relu ? y.detach() : Tensor()](
+                            const Tensor& given, Gradients& d) {
+    const Tensor dy = y ? elementwise(BeforeRelu{}, given, y) : given;
     dispatch("linear", dy, [&](auto device, auto zero) {
       using T = decltype(zero);
       const auto arithmetic = detail::arithmetic_of(device, w);

@@ -29,12 +29,18 @@ void transposed(const MatmulShape& shape, const double* b, double* to) {
   });
 }
 
+/// ReLU; NaN stays NaN.
+template <class T>
+void cut(T* row, int count) {
+  for (int j = 0; j < count; ++j) row[j] = row[j] < T(0) ? T(0) : row[j];
+}
+
 }  // namespace
 
 /// Plain loops.
 template <>
 void matmul(Cpu device, const MatmulShape& shape, bool transpose_a, bool transpose_b, const double* a, const double* b,
-            double* c, Accumulate accumulate, const double* bias) {
+            double* c, Accumulate accumulate, const MatmulEpilogue<double>& epilogue) {
   const Scratch<double> turned(device.memory, transpose_b ? std::size_t(shape.k) * shape.n : 0);
   for (int i = 0; i < shape.batch; ++i) {
     const double *a_i = a + i * shape.stride_a, *b_i = b + i * shape.stride_b;
@@ -43,9 +49,10 @@ void matmul(Cpu device, const MatmulShape& shape, bool transpose_a, bool transpo
       for (std::int64_t row = first; row < last; ++row) {
         double* to = c + i * shape.stride_c + row * shape.ldc;
         for (int j = 0; j < shape.n; ++j)
-          to[j] = (accumulate == Accumulate::yes ? to[j] : 0.0) + (bias ? bias[j] : 0.0);
+          to[j] = (accumulate == Accumulate::yes ? to[j] : 0.0) + (epilogue.bias ? epilogue.bias[j] : 0.0);
         add_row(shape, a_i + row * (transpose_a ? 1 : shape.lda), transpose_a ? shape.lda : 1,
                 transpose_b ? turned.data() : b_i, transpose_b ? shape.n : shape.ldb, to);
+        if (epilogue.relu) cut(to, shape.n);
       }
     });
   }
@@ -53,12 +60,12 @@ void matmul(Cpu device, const MatmulShape& shape, bool transpose_a, bool transpo
 
 template <>
 void matmul(Cpu device, const MatmulShape& shape, bool transpose_a, bool transpose_b, const float* a, const float* b,
-            float* c, Accumulate accumulate, const float* bias) {
+            float* c, Accumulate accumulate, const MatmulEpilogue<float>& epilogue) {
   if (shape.m == 0 || shape.n == 0) return;
   cpu::MatrixProduct product{a,
                              b,
                              c,
-                             bias,
+                             epilogue.bias,
                              shape.m,
                              shape.n,
                              shape.k,
@@ -83,6 +90,11 @@ void matmul(Cpu device, const MatmulShape& shape, bool transpose_a, bool transpo
     cpu::parallel_items(shape.batch, run);
   else
     for (int i = 0; i < shape.batch; ++i) run(i, 0);
+  if (!epilogue.relu) return;
+  cpu::parallel_for(std::int64_t{shape.batch} * shape.m, 8, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t row = first; row < last; ++row)
+      cut(c + row / shape.m * shape.stride_c + row % shape.m * shape.ldc, shape.n);
+  });
 }
 
 }  // namespace kagami

@@ -3,6 +3,6 @@
 namespace kagami {
 
 template void matmul(Cuda, const MatmulShape&, bool, bool, const float*, const float*, float*, Accumulate,
-                     const float*);
+                     const MatmulEpilogue<float>&);
 
 }  // namespace kagami

@@ -62,8 +62,8 @@ void multiply(Cuda device, const cuda::CublasLt& library, cuda::LibraryProduct p
     const Scratch<unsigned char> workspace(device.memory, plan->workspace_bytes(0));
     plan->run(0, accumulate, workspace.data(), device.stream);
   };
-  if (!result.epilogue.bias) return run(result.epilogue.added != nullptr);
-  // It adds no bias of floats to a result of bf16: sums first, then what our split sums end with.
+  if (!result.epilogue.bias && !result.epilogue.relu) return run(result.epilogue.added != nullptr);
+  // It adds no bias of floats to a result of bf16: sums first, then what our split sums end with (bias, ReLU).
   const std::int64_t size = std::int64_t{result.rows} * result.columns;
   const Scratch<float> sums(device.memory, static_cast<std::size_t>(product.shape.batch * size));
   product.c = sums.data();
@@ -82,7 +82,7 @@ void multiply(Cuda device, const cuda::CublasLt& library, cuda::LibraryProduct p
 
 template <class T, class Out>
 void matmul(Cuda device, const MatmulShape& shape, bool transpose_a, bool transpose_b, const T* a, const T* b, Out* c,
-            Accumulate accumulate, const Wide<T>* bias) {
+            Accumulate accumulate, const MatmulEpilogue<T>& epilogue) {
   constexpr int most_parts = 65535;  // gridDim.z
   if (shape.m == 0 || shape.n == 0) return;
   const cuda::CublasLt* library = shape.k > 0 ? matmul_library() : nullptr;
@@ -92,13 +92,14 @@ void matmul(Cuda device, const MatmulShape& shape, bool transpose_a, bool transp
     if (part.batch == 1) part.stride_a = part.stride_b = part.stride_c = 0;
     const T *a_part = a + first * shape.stride_a, *b_part = b + first * shape.stride_b;
     Out* to = c + first * shape.stride_c;
-    const gemm::MatrixResult<Out> result{to,
-                                         part.ldc,
-                                         part.stride_c,
-                                         part.m,
-                                         part.n,
-                                         gemm::readable(to, part.ldc, part.stride_c, 0, 4),
-                                         {nullptr, bias, accumulate == Accumulate::yes ? to : nullptr}};
+    const gemm::MatrixResult<Out> result{
+        to,
+        part.ldc,
+        part.stride_c,
+        part.m,
+        part.n,
+        gemm::readable(to, part.ldc, part.stride_c, 0, 4),
+        {nullptr, epilogue.bias, accumulate == Accumulate::yes ? to : nullptr, epilogue.relu}};
     gemm::with_arithmetic<T>(device, [&]<gemm::Arithmetic arithmetic>() {
       if (library)
         return gemm::multiply(

@@ -2,7 +2,9 @@
 
 namespace kagami {
 
-template void matmul(Cuda, const MatmulShape&, bool, bool, const bf16*, const bf16*, bf16*, Accumulate, const float*);
-template void matmul(Cuda, const MatmulShape&, bool, bool, const bf16*, const bf16*, float*, Accumulate, const float*);
+template void matmul(Cuda, const MatmulShape&, bool, bool, const bf16*, const bf16*, bf16*, Accumulate,
+                     const MatmulEpilogue<bf16>&);
+template void matmul(Cuda, const MatmulShape&, bool, bool, const bf16*, const bf16*, float*, Accumulate,
+                     const MatmulEpilogue<bf16>&);
 
 }  // namespace kagami

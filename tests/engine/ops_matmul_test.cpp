@@ -70,6 +70,10 @@ TEST(OpsLinear, Gradients) {
                        [](const auto& x, const Weight& w) { return linear(x[0], w); }));
   check_op(with_weight("linear leading", {{2, 3, 4}, {5, 4}, {5}}, with_bias));
   check_op(with_weight("linear vector", {{4}, {5, 4}, {5}}, with_bias));
+  check_op(with_weight("linear relu", {{3, 4}, {5, 4}, {5}},
+                       [](const auto& x, const Weight& w) { return linear(x[0], w, x[2], true); }));
+  check_op(with_weight("linear relu without bias", {{6, 4}, {5, 4}},
+                       [](const auto& x, const Weight& w) { return linear(x[0], w, {}, true); }));
 }
 
 TEST(OpsLinear, IsTheProductPlusBias) {

@@ -85,7 +85,7 @@ TEST(MatmulCuda, AnEmptySumIsZeroOrTheBias) {
   const MatmulShape shape{2, 3, 0, 1, 1, 3, 3};
   matmul(test_cuda(), shape, false, false, bias.data(), bias.data(), c.data(), Accumulate::no);
   EXPECT_EQ(c.host(), std::vector<float>(6));
-  matmul(test_cuda(), shape, false, false, bias.data(), bias.data(), c.data(), Accumulate::yes, bias.data());
+  matmul(test_cuda(), shape, false, false, bias.data(), bias.data(), c.data(), Accumulate::yes, {bias.data()});
   EXPECT_EQ(c.host(), (std::vector<float>{1, 2, 3, 1, 2, 3}));
 }
 

@@ -121,7 +121,7 @@ TEST(MatmulLibraryCuda, AnEmptySumNeedsNoLibrary) {
   const WithLibrary set(&library);
   const OnDevice<float> bias(std::vector<float>{1, 2, 3}), c(std::vector<float>(6, 7));
   matmul(test_cuda(), {2, 3, 0, 1, 1, 3, 3}, false, false, bias.data(), bias.data(), c.data(), Accumulate::no,
-         bias.data());
+         {bias.data()});
   EXPECT_EQ(c.host(), (std::vector<float>{1, 2, 3, 1, 2, 3}));
 }
 

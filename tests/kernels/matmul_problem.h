@@ -36,7 +36,8 @@ struct MatmulProblem {
     Arena arena;
     std::vector<double> c = as_doubles(before);
     matmul(Cpu{&arena}, shape, transpose_a, transpose_b, as_doubles(a).data(), as_doubles(b).data(), c.data(),
-           accumulate, accumulate == Accumulate::yes ? as_doubles(bias).data() : nullptr);
+           accumulate,
+           {accumulate == Accumulate::yes ? as_doubles(bias).data() : nullptr, accumulate == Accumulate::yes});
     return c;
   }
   std::vector<Out> computed(const Cuda& device) const {
@@ -44,13 +45,13 @@ struct MatmulProblem {
     const OnDevice<Wide<T>> dbias(bias);
     const OnDevice<Out> dc(before);
     matmul(device, shape, transpose_a, transpose_b, da.data(), db.data(), dc.data(), accumulate,
-           accumulate == Accumulate::yes ? dbias.data() : nullptr);
+           {accumulate == Accumulate::yes ? dbias.data() : nullptr, accumulate == Accumulate::yes});
     return dc.host();
   }
 
   MatmulShape shape;
   bool transpose_a, transpose_b;
-  Accumulate accumulate;  // yes: with a bias, too
+  Accumulate accumulate;  // yes: with a bias and ReLU, too
   std::vector<T> a, b;
   std::vector<Wide<T>> bias;
   std::vector<Out> before;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <random>
@@ -36,6 +37,7 @@ struct Problem {
   MatmulShape shape;
   bool transpose_a, transpose_b;
   bool extra;  // with a bias, added to what C holds
+  bool relu;   // then
   std::vector<double> a, b, bias, before, expected;
 };
 
@@ -49,7 +51,8 @@ Problem::Problem(const Case& t, bool transpose_a, bool transpose_b, bool extra)
             t.n + t.padding},
       transpose_a(transpose_a),
       transpose_b(transpose_b),
-      extra(extra) {
+      extra(extra),
+      relu(extra && t.m * t.n > 1) {
   shape.stride_a = (transpose_a ? t.k : t.m) * shape.lda + t.padding;
   shape.stride_b = (transpose_b ? t.n : t.k) * shape.ldb + t.padding;
   shape.stride_c = t.m * shape.ldc + t.padding;
@@ -64,6 +67,7 @@ Problem::Problem(const Case& t, bool transpose_a, bool transpose_b, bool extra)
         for (int p = 0; p < t.k; ++p)
           c += a[i * shape.stride_a + (transpose_a ? p * shape.lda + row : row * shape.lda + p)] *
                b[i * shape.stride_b + (transpose_b ? column * shape.ldb + p : p * shape.ldb + column)];
+        if (relu) c = std::max(c, 0.0);
       }
 }
 
@@ -74,7 +78,7 @@ double Problem::relative_error() const {
   std::vector<T> c(before.begin(), before.end());
   Arena arena;
   matmul(Cpu{&arena}, shape, transpose_a, transpose_b, ta.data(), tb.data(), c.data(),
-         extra ? Accumulate::yes : Accumulate::no, extra ? tbias.data() : nullptr);
+         extra ? Accumulate::yes : Accumulate::no, {extra ? tbias.data() : nullptr, relu});
   double difference = 0, size = 0;
   for (std::size_t i = 0; i < expected.size(); ++i) {
     difference += (c[i] - expected[i]) * (c[i] - expected[i]);
@@ -135,7 +139,7 @@ TEST(Matmul, AnEmptySumIsZeroOrTheBias) {
   const MatmulShape shape{2, 3, 0, 1, 1, 3, 3};
   const float bias[] = {1, 2, 3};
   std::vector<float> c(6, 7);
-  matmul(Cpu{&arena}, shape, false, false, bias, bias, c.data(), Accumulate::no, bias);
+  matmul(Cpu{&arena}, shape, false, false, bias, bias, c.data(), Accumulate::no, {bias});
   EXPECT_EQ(c, (std::vector<float>{1, 2, 3, 1, 2, 3}));
 }
 
