@@ -24,6 +24,8 @@ std::vector<std::string> small_run(const std::string& out, const std::vector<std
                                      "16",
                                      "--projector-dim",
                                      "8",
+                                     "--device",
+                                     "cpu",
                                      "--epochs",
                                      "4",
                                      "--batch",

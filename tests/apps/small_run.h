@@ -10,7 +10,7 @@ namespace kagami::test {
 
 constexpr int small_run_steps = 28;  ///< 4 epochs of 7 batches
 
-/// Arguments of a run into `out`; `more` is appended.
+/// Arguments of a run on the CPU into `out`; `more` is appended.
 std::vector<std::string> small_run(const std::string& out, const std::vector<std::string>& more = {});
 
 /// Every tensor of the run's checkpoint: name to bytes.
