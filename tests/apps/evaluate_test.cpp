@@ -83,7 +83,7 @@ TEST_F(Evaluate, BadInputIsOneLineAndACode) {
       {{"knn", "--run", "run", "--k", "0"}, "--k"},
       {{"knn", "--run", "run", "--weights", "x"}, "exclude each other"},
       {{"linear", "--run", "run", "--protocol", "sdg"}, "did you mean 'sgd'?"},
-      {{"linear", "--weights", "text.safetensors", "--data", "procedural:50"}, "text.safetensors"},
+      {{"linear", "--weights", "text.safetensors", "--data", "procedural:50", "--device", "cpu"}, "text.safetensors"},
       {{"embed", "--run", "run", "--out", "features.txt"}, ".npy"},
       {{"embed", "--weights", "none.safetensors", "--data", "procedural:50", "--device", "cpu", "--out", "f.npy"},
        "none.safetensors"},
