@@ -2,6 +2,7 @@
 
 #include "engine/autograd.h"
 #include "engine/error.h"
+#include "engine/ops.h"
 
 namespace kagami {
 namespace {
@@ -43,11 +44,12 @@ Tensor backward_in_parts(ContrastiveMethod& method, const Views& views, std::int
       put_part(z, count, first, part);
     }
   }
-  z.requires_grad();
-  const Tensor loss = method.loss_of(z);
+  Tensor leaf = widen(z);  // a gradient of bf16 values is gathered in f32
+  leaf.requires_grad();
+  const Tensor loss = method.loss_of(leaf);
   backward(loss);
   for (std::int64_t first = 0; first < all_images; first += images)
-    backward(embed(first, RunningStatistics::move), part_of(z.grad(), count, first, images));
+    backward(embed(first, RunningStatistics::move), cast(part_of(leaf.grad(), count, first, images), z.dtype()));
   return loss.detach();
 }
 

@@ -6,6 +6,7 @@
 #include "engine/autograd.h"
 #include "engine/optimizer.h"
 #include "ssl/method.h"
+#include "ssl/micro_batch.h"
 #include "tests/op_case.h"
 
 namespace kagami {
@@ -31,9 +32,17 @@ struct Trained {
   Tensor running;     // flat buffers
 };
 
+/// The loss of two views, its gradient in the parameters; in parts of so many images, or (0) in one piece.
+Tensor loss_and_gradient(Method& method, const Views& views, int part) {
+  if (part > 0) return backward_in_parts(dynamic_cast<ContrastiveMethod&>(method), views, part);
+  const Tensor loss = method.loss(views);
+  backward(loss);
+  return loss;
+}
+
 /// Steps on two views of `images` images.
-Trained train(Device device, int steps, const Precision& precision = DType::f32, int images = 4,
-              std::uint64_t seed = 3) {
+Trained train(Device device, int steps, const Precision& precision = DType::f32, int images = 4, std::uint64_t seed = 3,
+              int part = 0) {
   const auto method = method_info("simclr").make(small_config(seed), device, precision);
   Params& params = method->params();
   const auto optimizer = make_sgd(params, {.weight_decay = 1e-4}, true);
@@ -42,8 +51,7 @@ Trained train(Device device, int steps, const Precision& precision = DType::f32,
   for (int step = 0; step < steps; ++step) {
     const Tensor views = test::random_tensor({2 * images, 8, 8, 3}, DType::f32, 40 + static_cast<unsigned>(step));
     params.zero_grad();
-    const Tensor loss = method->loss(views_of(views.to(device), 2));
-    backward(loss);
+    const Tensor loss = loss_and_gradient(*method, views_of(views.to(device), 2), part);
     if (step == 0) {
       result.loss = loss.item();
       result.gradient = params.gradients().to(Device::cpu());
@@ -84,10 +92,10 @@ double cosine(const Tensor& a, const Tensor& b) {
 
 /// How near a step is to the CPU's in fp32, from several initial networks. (With four images, statistics of so few
 /// values make the gradient itself depend on the last digits.)
-void expect_near(const Precision& precision, double loss_tolerance, double least_cosine) {
+void expect_near(const Precision& precision, double loss_tolerance, double least_cosine, int part = 0) {
   for (std::uint64_t seed = 1; seed <= 3; ++seed) {
-    const Trained cpu = train(Device::cpu(), 1, DType::f32, 8, seed);
-    const Trained ours = train(Device::cuda(0), 1, precision, 8, seed);
+    const Trained cpu = train(Device::cpu(), 1, DType::f32, 8, seed, part);
+    const Trained ours = train(Device::cuda(0), 1, precision, 8, seed, part);
     EXPECT_TRUE(std::abs(ours.loss - cpu.loss) <= loss_tolerance * std::abs(cpu.loss)) << ours.loss << ", " << cpu.loss;
     const double alike = cosine(ours.gradient, cpu.gradient);
     EXPECT_TRUE(alike >= least_cosine) << "seed " << seed << ": " << alike;
@@ -99,6 +107,12 @@ void expect_near(const Precision& precision, double loss_tolerance, double least
 TEST(SimClrCuda, AStepInBf16IsNearTheCpus) {
   if (std::string why; Device::cuda_count(&why) == 0) GTEST_SKIP() << why;
   expect_near(Precision::mixed_bf16(), 1e-2, 0.9);
+}
+
+TEST(SimClrCuda, AStepInPartsIsNearTheCpus) {
+  if (std::string why; Device::cuda_count(&why) == 0) GTEST_SKIP() << why;
+  expect_near(DType::f32, 1e-5, 0.9999, 4);
+  expect_near(Precision::mixed_bf16(), 1e-2, 0.9, 4);
 }
 
 TEST(SimClrCuda, AStepInTf32IsNearTheCpus) {
