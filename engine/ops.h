@@ -132,7 +132,7 @@ enum class OtherKeys { ignored, negatives };
 /// InfoNCE (van den Oord et al. 2018) as MoCo has it, averaged over the queries [n, dim]: query i must find key i of
 /// the keys [n, dim] among the vectors of the queue [m, dim] (or empty) and, where they are negatives, the other keys.
 /// Similarity is the dot product over the temperature; rows are taken as they are, so normalise them. The queue gets no
-/// gradient; keeps no n x m matrix.
+/// gradient, and must not be written before backward(), which throws then; keeps no n x m matrix.
 ContrastiveLoss info_nce(const Tensor& queries, const Tensor& keys, const Tensor& queue, double temperature,
                          OtherKeys others = OtherKeys::ignored);
 /// -log softmax(logits)[label], averaged over the rows; logits [rows, classes], labels i32 [rows]. Rows with the label

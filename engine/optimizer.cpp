@@ -111,6 +111,8 @@ class FlatOptimizer final : public Optimizer {
     const double tau = state.host().ema_tau;
     check(!target_ || (tau >= 0 && tau <= 1), "optimizer: an EMA target needs StepScalars::ema_tau in [0, 1], not ",
           tau);
+    check(!params_.copies() || params_.copies().is_copy_of(params_.values()),
+          "optimizer: parameters were written without Params::refresh(): their bf16 copies are older");
     plan_.scalars = state.data();
     plan_.copy = copies_of(params_);
     dispatch_full("optimizer", params_.values(), [&](auto device, auto zero) {

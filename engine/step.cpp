@@ -1,6 +1,9 @@
 #include "engine/step.h"
 
+#include <cmath>
 #include <cstring>
+
+#include "engine/error.h"
 
 #if KAGAMI_HAS_CUDA
 #include "kernels/cuda/runtime.h"
@@ -17,6 +20,9 @@ StepState::StepState(Device device)
 }
 
 void StepState::set(const StepScalars& scalars) {
+  // A recorded step checks nothing: an EMA target would follow with NaN.
+  check(std::isnan(host_.ema_tau) || !std::isnan(scalars.ema_tau), "StepState: ema_tau was ", host_.ema_tau,
+        " and is missing now; set it in every step");
   host_ = scalars;
   std::memcpy(upload_.next(), &host_, sizeof host_);
   upload_.send(memory_.raw(), sizeof host_);

@@ -188,7 +188,13 @@ struct DoubleBuffer::Impl {
     Tensor content;
     Event arrived, read;
   };
-  Impl(const Device& where, std::size_t bytes) : device(where), pieces{Piece(where, bytes), Piece(where, bytes)} {}
+  Impl(const Device& where, std::size_t bytes) : device(where), pieces{Piece(where, bytes), Piece(where, bytes)} {
+#if KAGAMI_HAS_CUDA
+    if (device.is_cpu()) return;
+    // Whoever had the memory before may still be at work on it.
+    for (Piece& piece : pieces) piece.read.record(device.as_cuda().stream);
+#endif
+  }
   Piece& current() { return pieces[at]; }
   Device device;
   std::array<Piece, 2> pieces;

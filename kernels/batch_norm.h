@@ -137,7 +137,7 @@ void batch_norm_from_running(Cpu device, int channels, const BatchNormParameters
 /// Bytes of the mask that batch_norm_apply leaves for batch_norm_backward, so that the output need not be read (or
 /// kept) to know where ReLU cut; 0 where the back end reads the output.
 template <class T>
-std::int64_t batch_norm_mask_bytes(Cpu, const BatchNormShape&) {
+std::int64_t batch_norm_mask_bytes(Cpu, const BatchNormShape&, const T* /*residual*/) {
   return 0;
 }
 /// y = scale x + shift (+ residual), then ReLU where asked, in one pass. y may be x; residual [rows, channels] or null;
@@ -183,11 +183,12 @@ void batch_norm_measure(Cuda device, const BatchNormMeasure<T>& measure, const T
 template <class T>
 void batch_norm_from_running(Cuda device, int channels, const BatchNormParameters<T>& parameters, double eps,
                              const BatchNormSaved<T>& saved);
-/// One byte for every 16 of y; rows that are no multiple of 16 bytes have no mask.
+/// One byte for every 16 of y; no mask where rows or the residual do not begin on 16 bytes.
 template <class T>
-std::int64_t batch_norm_mask_bytes(Cuda, const BatchNormShape& shape) {
+std::int64_t batch_norm_mask_bytes(Cuda, const BatchNormShape& shape, const T* residual) {
   constexpr int values = 16 / sizeof(T);
-  return shape.channels % values == 0 ? shape.rows * shape.channels / values : 0;
+  const bool packed = shape.channels % values == 0 && reinterpret_cast<std::uintptr_t>(residual) % 16 == 0;
+  return packed ? shape.rows * shape.channels / values : 0;
 }
 template <class T>
 void batch_norm_apply(Cuda device, const BatchNormShape& shape, const T* x, const BatchNormSaved<T>& saved,

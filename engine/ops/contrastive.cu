@@ -96,7 +96,10 @@ ContrastiveLoss info_nce(const Tensor& queries, const Tensor& keys, const Tensor
     contrastive_forward<T>(device, shape, q.data<T>(), {k.data<T>(), negatives ? negatives.data<T>() : nullptr},
                            row.log_sums.data<T>(), row.losses.data<T>(), row.correct.data<T>());
   });
+  if (negatives) row.log_sums.mark_copy_of(negatives);
   const auto backward = [=, q = q.detach(), k = k.detach(), log_sums = row.log_sums](const Tensor& dy, Gradients& d) {
+    check(!negatives || log_sums.is_copy_of(negatives),
+          "info_nce: the queue was written between the loss and its backward(); write it afterwards");
     dispatch_full("info_nce", dy, [&](auto device, auto zero) {
       using T = decltype(zero);
       const auto add = [&](int input, const ContrastiveShape& of, const Tensor& rows, const Columns<T>& columns,

@@ -39,7 +39,7 @@ Tensor conv_bn_act(const Tensor& input, const Weight& weight, const Tensor& gamm
                      separate ? ConvEpilogue<T>{} : ConvEpilogue<T>{saved.shift, saved.scale, added, relu});
     }
     if (!separate) return;
-    const std::int64_t mask = records && residual && relu ? batch_norm_mask_bytes<T>(device, shape) : 0;
+    const std::int64_t mask = records && residual && relu ? batch_norm_mask_bytes(device, shape, added) : 0;
     if (mask > 0) result.mask = Tensor::empty({mask}, DType::u8, z.device());
     batch_norm_apply(device, shape, z.data<T>(), saved, added, relu, y.data<T>(),
                      detail::data_or_null<std::uint8_t>(result.mask));

@@ -179,7 +179,10 @@ class Library : public CublasLt {
 const CublasLt* CublasLt::open(std::string* why_none) {
   static std::string why;
   static const CublasLt* library = []() -> const CublasLt* {
-    const DynamicLibrary file({"libcublasLt.so.13", "libcublasLt.so.12", KAGAMI_CUDA_LIBRARIES "/libcublasLt.so"});
+    constexpr bool built_with_12 = CUBLAS_VER_MAJOR < 13;  // the driver may know no later one
+    const DynamicLibrary file({built_with_12 ? "libcublasLt.so.12" : "libcublasLt.so.13",
+                               built_with_12 ? "libcublasLt.so.13" : "libcublasLt.so.12",
+                               KAGAMI_CUDA_LIBRARIES "/libcublasLt.so"});
     try {
       if (file.found()) return new Library(file);
       why = "neither libcublasLt.so.13 nor libcublasLt.so.12 could be opened (" + file.why_none() +

@@ -1,6 +1,8 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <string>
+#include <utility>
 
 #include "engine/ops.h"
 #include "tests/op_case.h"
@@ -97,6 +99,23 @@ TEST(ConvBnAct, ResidualIsTheInput) {
     const Tensor h = gelu(x[0]);
     return conv_bn_act(h, w, {}, {}, {}, {}, 1, 1, {}, true, h);
   }));
+}
+
+TEST(ConvBnAct, AResidualMayBeginAnywhere) {
+  if (std::string why; Device::cuda_count(&why) == 0) GTEST_SKIP() << why;
+  const auto run = [&](std::int64_t first) {
+    const auto tensor = [](const Shape& shape, unsigned seed) {
+      return random_tensor(shape, DType::f32, seed).to(Device::cuda(0));
+    };
+    const Tensor x = tensor({2, 4, 4, 8}, 1).requires_grad(), w = tensor({8, 3, 3, 8}, 2).requires_grad();
+    const Tensor memory = Tensor::zeros({257}, DType::f32, x.device());
+    const Tensor residual = memory.rows(first, 256);
+    residual.copy_from(tensor({256}, 3));
+    const Tensor y = conv_bn_act(x, w, {}, {}, {}, {}, 1, 1, {}, true, residual.view({2, 4, 4, 8}));
+    backward(mean(mul(y, y)));
+    return std::pair{y.to_host<float>(), x.grad().to_host<float>()};
+  };
+  EXPECT_EQ(run(0), run(1));
 }
 
 TEST(ConvBnAct, KeepsOnlyWhatItsGradientNeeds) {

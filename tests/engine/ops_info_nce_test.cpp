@@ -175,6 +175,18 @@ TEST(OpsInfoNce, DetachedKeysAndTheQueueGetNoGradient) {
   EXPECT_FALSE(queue.grad());
 }
 
+TEST(OpsInfoNce, TheQueueIsWrittenAfterBackward) {
+  const Tensor q = unit({5, 4}, DType::f32, 1).requires_grad(), k = unit({5, 4}, DType::f32, 2);
+  const Tensor queue = unit({6, 4}, DType::f32, 3);
+  const ContrastiveLoss early = info_nce(q, k, queue, 0.1);
+  queue.rows(0, 5).copy_from(k);
+  EXPECT_THROW(backward(early.loss), InputError);
+  const ContrastiveLoss late = info_nce(q, k, queue, 0.1);
+  backward(late.loss);
+  queue.rows(0, 5).copy_from(k);
+  EXPECT_TRUE(q.grad());
+}
+
 TEST(OpsInfoNce, SameBitsWithAnyThreadsAndAccurateInEveryInstructionSet) {
   test::OpCase c{"info_nce", {{150, 33}, {150, 33}, {700, 33}}, [](const auto& x) {
                    return add(info_nce(l2_normalize(x[0]), l2_normalize(x[1]), x[2], 0.2).loss,

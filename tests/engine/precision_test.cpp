@@ -152,6 +152,17 @@ TEST_F(MixedPrecision, AStaleCopyIsRefused) {
   EXPECT_NE(message_of([&] { net.forward(images); }), "");
 }
 
+TEST_F(MixedPrecision, AnOptimizerDoesNotHideAStaleCopy) {
+  Net net(Precision::mixed_bf16(), cuda);
+  const auto optimizer = make_sgd(net.params, {});
+  const StepState state(cuda);
+  optimizer->step(state);
+  net.fc.weight.master.fill(0.5);
+  EXPECT_NE(message_of([&] { optimizer->step(state); }).find("without Params::refresh()"), std::string::npos);
+  net.params.refresh();
+  optimizer->step(state);
+}
+
 TEST_F(MixedPrecision, BesideBf16AnF32OperandIsRounded) {
   const Tensor x = random_tensor({6, 8}, DType::f32, 1).to(cuda), w = random_tensor({5, 8}, DType::f32, 2).to(cuda);
   const Tensor narrow = linear(x.to(DType::bf16), w);

@@ -16,6 +16,16 @@ TEST(StepState, KernelsReadWhatTheHostWrote) {
   EXPECT_EQ(seen->step, 7U);
 }
 
+TEST(StepState, ATauThatWasSetMustBeSetInEveryStep) {
+  StepState state(Device::cpu());
+  StepScalars scalars;
+  state.set(scalars);
+  scalars.ema_tau = 0.99;
+  state.set(scalars);
+  EXPECT_THROW(state.set(StepScalars{}), InputError);
+  EXPECT_EQ(state.data()->ema_tau, 0.99);
+}
+
 TEST(CapturedStep, RunsTheProgramAskedFor) {
   CapturedStep step(Device::cpu());
   int plain = 0, other = 0;

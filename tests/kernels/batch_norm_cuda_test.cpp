@@ -91,8 +91,8 @@ Results run(Device device, const Case& t, const Inputs<T>& in, bool in_place) {
   } else {
     batch_norm_from_running<T>(device, t.channels, parameters, eps, parts);
   }
-  Memory<std::uint8_t> mask(static_cast<std::size_t>(batch_norm_mask_bytes<T>(device, shape)) + 1);
-  const bool masked = in_place && t.residual && batch_norm_mask_bytes<T>(device, shape) > 0;
+  Memory<std::uint8_t> mask(static_cast<std::size_t>(batch_norm_mask_bytes<T>(device, shape, residual.data())) + 1);
+  const bool masked = in_place && t.residual && batch_norm_mask_bytes<T>(device, shape, residual.data()) > 0;
   batch_norm_apply<T>(device, shape, x.data(), parts, t.residual ? residual.data() : nullptr, t.relu, y.data(),
                       masked ? mask.data() : nullptr);
   BatchNormBackward<T> gradient{
