@@ -50,10 +50,13 @@ struct ColumnsOfMatrix {
   /// All groups of rows from `row` on in one go, which reads A in order: group g goes to to + group_offset(groups, g,
   /// ks).
   void pack_groups(int row, const Groups& groups, int k0, int ks, float* to) const {
-    for (int p = 0; p < ks; ++p)
-      for (int g = 0; g < groups.count; ++g)
-        pack(row + groups.begin(g), groups.size(g), k0 + p, 1,
-             to + group_offset(groups, g, ks) + static_cast<std::ptrdiff_t>(p) * groups.size(g));
+    for (int p = 0; p < ks; ++p) {
+      float* out = to;  // of the group
+      groups.for_each([&](int begin, int size) {
+        pack(row + begin, size, k0 + p, 1, out + static_cast<std::ptrdiff_t>(p) * size);
+        out += static_cast<std::ptrdiff_t>(size) * ks + panel_width;
+      });
+    }
   }
   /// Groups keep apart, because a row of one is written a little beyond its end.
   static std::ptrdiff_t group_offset(const Groups& groups, int g, int ks) {
