@@ -61,39 +61,49 @@ std::uint32_t alignment(const void* address) {
   return 1U << std::min(most, std::countr_zero(reinterpret_cast<std::uintptr_t>(address)));
 }
 
+/// What the library made for a product; given back also when describing it fails midway.
+struct Descriptors {
+  explicit Descriptors(const Functions& functions) : f(functions) {}
+  Descriptors(const Descriptors&) = delete;
+  Descriptors& operator=(const Descriptors&) = delete;
+  ~Descriptors() {
+    for (const cublasLtMatrixLayout_t layout : {a, b, c})
+      if (layout) f.layout_destroy(layout);
+    if (operation) f.operation_destroy(operation);
+  }
+  const Functions& f;
+  cublasLtMatmulDesc_t operation = nullptr;
+  cublasLtMatrixLayout_t a = nullptr, b = nullptr, c = nullptr;
+};
+
 /// A product, described for the library: it knows columns where we have rows, so C^T = op(B)^T op(A)^T.
 class Plan : public LibraryPlan {
  public:
   Plan(const Functions& f, cublasLtHandle_t handle, const LibraryProduct& product, const LibrarySearch& search)
-      : f_(f), handle_(handle), product_(product) {
+      : f_(f), handle_(handle), product_(product), made_(f) {
     const MatmulShape& s = product.shape;
     const bool bf16 = product.arithmetic == gemm::Arithmetic::bf16;
     const cudaDataType_t type = bf16 ? CUDA_R_16BF : CUDA_R_32F;
     const bool tf32 = product.arithmetic == gemm::Arithmetic::tf32;
-    check_status(f_.operation_create(&operation_, tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F, CUDA_R_32F),
-                 "cublasLtMatmulDescCreate");
+    check_status(
+        f_.operation_create(&made_.operation, tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F, CUDA_R_32F),
+        "cublasLtMatmulDescCreate");
     transpose(CUBLASLT_MATMUL_DESC_TRANSA, product.transpose_b);
     transpose(CUBLASLT_MATMUL_DESC_TRANSB, product.transpose_a);
-    layout(b_, type, product.transpose_b ? s.n : s.k, product.transpose_b ? s.k : s.n, s.ldb, s.stride_b);
-    layout(a_, type, product.transpose_a ? s.k : s.m, product.transpose_a ? s.m : s.k, s.lda, s.stride_a);
-    layout(c_, product.float_result ? CUDA_R_32F : type, s.m, s.n, s.ldc, s.stride_c);
+    layout(made_.b, type, product.transpose_b ? s.n : s.k, product.transpose_b ? s.k : s.n, s.ldb, s.stride_b);
+    layout(made_.a, type, product.transpose_a ? s.k : s.m, product.transpose_a ? s.m : s.k, s.lda, s.stride_a);
+    layout(made_.c, product.float_result ? CUDA_R_32F : type, s.m, s.n, s.ldc, s.stride_c);
     find(search);
   }
-  ~Plan() override {
-    for (const cublasLtMatrixLayout_t layout : {a_, b_, c_})
-      if (layout) f_.layout_destroy(layout);
-    if (operation_) f_.operation_destroy(operation_);
-  }
-  Plan(const Plan&) = delete;
-  Plan& operator=(const Plan&) = delete;
 
   int algorithms() const override { return static_cast<int>(found_.size()); }
   std::size_t workspace_bytes(int algorithm) const override { return at(algorithm).workspaceSize; }
   void run(int algorithm, bool accumulate, void* workspace, CUstream_st* stream) const override {
     const float one = 1, beta = accumulate ? 1 : 0;
-    check_status(f_.matmul(handle_, operation_, &one, product_.b, b_, product_.a, a_, &beta, product_.c, c_, product_.c,
-                           c_, &at(algorithm).algo, workspace, at(algorithm).workspaceSize, stream),
-                 "cublasLtMatmul");
+    check_status(
+        f_.matmul(handle_, made_.operation, &one, product_.b, made_.b, product_.a, made_.a, &beta, product_.c, made_.c,
+                  product_.c, made_.c, &at(algorithm).algo, workspace, at(algorithm).workspaceSize, stream),
+        "cublasLtMatmul");
   }
 
  private:
@@ -102,7 +112,7 @@ class Plan : public LibraryPlan {
   }
   void transpose(cublasLtMatmulDescAttributes_t attribute, bool transposed) {
     const cublasOperation_t value = transposed ? CUBLAS_OP_T : CUBLAS_OP_N;
-    check_status(f_.operation_set(operation_, attribute, &value, sizeof value), "cublasLtMatmulDescSetAttribute");
+    check_status(f_.operation_set(made_.operation, attribute, &value, sizeof value), "cublasLtMatmulDescSetAttribute");
   }
   /// Matrices of `lines` contiguous lines of `length`, `ld` apart: to the library, their columns.
   void layout(cublasLtMatrixLayout_t& made, cudaDataType_t type, int lines, int length, std::int64_t ld,
@@ -131,8 +141,8 @@ class Plan : public LibraryPlan {
       prefer(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, std::uint32_t{CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE});
     found_.resize(static_cast<std::size_t>(search.algorithms));
     int count = 0;
-    const cublasStatus_t status =
-        f_.heuristic(handle_, operation_, b_, a_, c_, c_, preference, search.algorithms, found_.data(), &count);
+    const cublasStatus_t status = f_.heuristic(handle_, made_.operation, made_.b, made_.a, made_.c, made_.c, preference,
+                                               search.algorithms, found_.data(), &count);
     f_.preference_destroy(preference);
     found_.resize(status == CUBLAS_STATUS_SUCCESS ? static_cast<std::size_t>(count) : 0);
     std::erase_if(found_, [](const auto& way) { return way.state != CUBLAS_STATUS_SUCCESS; });
@@ -141,8 +151,7 @@ class Plan : public LibraryPlan {
   const Functions& f_;
   cublasLtHandle_t handle_;
   LibraryProduct product_;
-  cublasLtMatmulDesc_t operation_ = nullptr;
-  cublasLtMatrixLayout_t a_ = nullptr, b_ = nullptr, c_ = nullptr;
+  Descriptors made_;
   std::vector<cublasLtMatmulHeuristicResult_t> found_;
 };
 

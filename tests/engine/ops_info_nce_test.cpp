@@ -4,7 +4,7 @@
 #include <numeric>
 
 #include "engine/ops.h"
-#include "kernels/cpu/isa.h"
+#include "tests/each_isa.h"
 #include "tests/op_case.h"
 
 namespace kagami {
@@ -193,15 +193,7 @@ TEST(OpsInfoNce, SameBitsWithAnyThreadsAndAccurateInEveryInstructionSet) {
                               info_nce(l2_normalize(x[1]), l2_normalize(x[0]), x[2], 1, OtherKeys::negatives).loss);
                  }};
   c.no_grad = {2};
-  for (const cpu::Isa isa : {cpu::Isa::baseline, cpu::Isa::avx2, cpu::Isa::avx512}) {
-    try {
-      cpu::set_isa(isa);
-    } catch (const std::invalid_argument&) {
-      continue;  // this processor lacks it
-    }
-    check_large(c);
-  }
-  cpu::set_isa("auto");
+  test::for_each_isa([&] { check_large(c); });
 }
 
 TEST(OpsInfoNce, KeepsNoMatrixOfSimilarities) {

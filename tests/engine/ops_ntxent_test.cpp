@@ -4,7 +4,7 @@
 #include <numeric>
 
 #include "engine/ops.h"
-#include "kernels/cpu/isa.h"
+#include "tests/each_isa.h"
 #include "tests/op_case.h"
 
 namespace kagami {
@@ -164,15 +164,7 @@ TEST(OpsNtXent, StableAtLowTemperatures) {
 
 TEST(OpsNtXent, SameBitsWithAnyThreadsAndAccurateInEveryInstructionSet) {
   const test::OpCase large{"ntxent", {{610, 33}}, [](const auto& z) { return ntxent(z[0], 0.1).loss; }};
-  for (const cpu::Isa isa : {cpu::Isa::baseline, cpu::Isa::avx2, cpu::Isa::avx512}) {
-    try {
-      cpu::set_isa(isa);
-    } catch (const std::invalid_argument&) {
-      continue;  // this processor lacks it
-    }
-    check_large(large);
-  }
-  cpu::set_isa("auto");
+  test::for_each_isa([&] { check_large(large); });
 }
 
 TEST(OpsNtXent, KeepsNoMatrixOfSimilarities) {

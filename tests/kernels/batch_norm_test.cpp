@@ -6,8 +6,7 @@
 #include <random>
 #include <stdexcept>
 #include <vector>
-
-#include "kernels/cpu/isa.h"
+#include "tests/each_isa.h"
 
 namespace kagami {
 namespace {
@@ -151,22 +150,6 @@ void expect_near(const Results& got, const Results& want, double tolerance) {
   expect_near(got.dbeta, want.dbeta, 3 * tolerance, "dbeta");
 }
 
-/// Sets each instruction set this processor has in turn.
-template <class F>
-void for_each_isa(F f) {
-  const cpu::Isa before = cpu::isa();
-  for (const cpu::Isa isa : {cpu::Isa::baseline, cpu::Isa::avx2, cpu::Isa::avx512}) {
-    try {
-      cpu::set_isa(isa);
-    } catch (const std::invalid_argument&) {
-      continue;
-    }
-    SCOPED_TRACE(cpu::name_of(isa));
-    f();
-  }
-  cpu::set_isa(before);
-}
-
 TEST(BatchNorm, AgreesWithTheDefinition) {
   const Case cases[] = {{9, 1, 1, false, false},   {7, 3, 1, true, false},    {300, 16, 1, true, true},
                         {64, 33, 2, true, false},  {5000, 16, 2, true, true}, {130, 100, 1, false, true},
@@ -176,7 +159,7 @@ TEST(BatchNorm, AgreesWithTheDefinition) {
                                     << " residual " << t.residual);
     const Inputs in(t);
     const Results want = reference(t, in);
-    for_each_isa([&] {
+    test::for_each_isa([&] {
       expect_near(run<double>(t, in, false), want, 1e-13);
       expect_near(run<double>(t, in, true), want, 1e-13);
       expect_near(run<float>(t, in, false), want, 4e-7);
@@ -197,7 +180,7 @@ TEST(BatchNorm, VarianceSurvivesALargeMean) {
   double mean = 0, var = 0;  // of channel 0
   for (std::int64_t r = 0; r < rows; ++r) mean += x[static_cast<std::size_t>(r * channels)] / rows;
   for (std::int64_t r = 0; r < rows; ++r) var += std::pow(x[static_cast<std::size_t>(r * channels)] - mean, 2) / rows;
-  for_each_isa([&] {
+  test::for_each_isa([&] {
     Arena arena;
     std::vector<float> saved(5 * channels);
     batch_norm_measure<float>(
@@ -240,7 +223,7 @@ TEST(BatchNorm, MeanUpdateAveragesTheGroups) {
 
 TEST(BatchNorm, ReluKeepsNaN) {
   Arena arena;
-  for_each_isa([&] {
+  test::for_each_isa([&] {
     std::vector<float> x(3 * 17, 1.0F), ones(17, 1.0F), zeros(17, 0.0F), y(x.size());
     x[20] = x[16] = std::nanf("");
     batch_norm_apply<float>(Cpu{&arena}, {3, 17}, x.data(),

@@ -9,6 +9,7 @@
 #include "kernels/cpu/contrastive_kernels.h"
 #include "kernels/cpu/isa.h"
 #include "kernels/cpu/isa/select.h"
+#include "tests/each_isa.h"
 
 namespace kagami {
 namespace {
@@ -19,23 +20,8 @@ const cpu::ContrastiveKernels<float>& table() {
   return cpu::select(cpu::baseline::contrastive_float, cpu::avx2::contrastive_float, cpu::avx512::contrastive_float);
 }
 
-/// Runs f with every instruction set that this processor has.
-template <class F>
-void in_every_set(F&& f) {
-  for (const cpu::Isa isa : {cpu::Isa::baseline, cpu::Isa::avx2, cpu::Isa::avx512}) {
-    try {
-      cpu::set_isa(isa);
-    } catch (const std::invalid_argument&) {
-      continue;
-    }
-    SCOPED_TRACE(cpu::name_of(isa));
-    f();
-  }
-  cpu::set_isa("auto");
-}
-
 TEST(ContrastiveKernels, ExponentialsAreAccurate) {
-  in_every_set([] {
+  test::for_each_isa([] {
     const std::vector<float> zeros(cpu::contrastive_padding, 0);
     for (float first = -87; first < 86; first += 0.37F) {
       std::vector<float> s(cpu::contrastive_padding), x;
@@ -51,7 +37,7 @@ TEST(ContrastiveKernels, ExponentialsAreAccurate) {
 }
 
 TEST(ContrastiveKernels, ExponentialsAtTheEdges) {
-  in_every_set([] {
+  test::for_each_isa([] {
     const std::vector<float> zeros(cpu::contrastive_padding, 0);
     std::vector<float> s(cpu::contrastive_padding, -infinity);
     s[1] = -1000;
@@ -66,7 +52,7 @@ TEST(ContrastiveKernels, ExponentialsAtTheEdges) {
 }
 
 TEST(ContrastiveKernels, WeightsWithoutColumnsAreOneExponential) {
-  in_every_set([] {
+  test::for_each_isa([] {
     std::vector<float> s(cpu::contrastive_padding, 3);
     table().weights(s.data(), cpu::contrastive_padding, 3, nullptr);
     EXPECT_EQ(s, std::vector<float>(cpu::contrastive_padding, 1));
@@ -74,7 +60,7 @@ TEST(ContrastiveKernels, WeightsWithoutColumnsAreOneExponential) {
 }
 
 TEST(ContrastiveKernels, RunningLogSumExpKeepsNaN) {
-  in_every_set([] {
+  test::for_each_isa([] {
     for (const float others : {-infinity, 1.0F})
       for (std::size_t at = 0; at < cpu::contrastive_padding; ++at) {
         std::vector<float> s(cpu::contrastive_padding, others);
@@ -89,7 +75,7 @@ TEST(ContrastiveKernels, RunningLogSumExpKeepsNaN) {
 }
 
 TEST(ContrastiveKernels, RunningLogSumExpTakesAnyOrder) {
-  in_every_set([] {
+  test::for_each_isa([] {
     constexpr std::size_t pieces = 5;
     std::vector<float> s(pieces * cpu::contrastive_padding);
     for (std::size_t j = 0; j < s.size(); ++j) s[j] = 60 * std::sin(1.7F * static_cast<float>(j));

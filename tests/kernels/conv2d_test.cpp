@@ -12,6 +12,7 @@
 #include "kernels/cpu/conv_algorithm.h"
 #include "kernels/cpu/isa.h"
 #include "kernels/cpu/parallel.h"
+#include "tests/each_isa.h"
 
 namespace kagami {
 
@@ -130,20 +131,6 @@ void expect_matches(const Problem& problem, const Expected& expected, double tol
   expect_near(computed<T>(problem, true, Accumulate::yes), expected.extra, tolerance);
 }
 
-/// Instruction sets this processor has.
-std::vector<cpu::Isa> instruction_sets() {
-  std::vector<cpu::Isa> sets;
-  for (const cpu::Isa isa : {cpu::Isa::baseline, cpu::Isa::avx2, cpu::Isa::avx512}) {
-    try {
-      cpu::set_isa(isa);
-      sets.push_back(isa);
-    } catch (const std::invalid_argument&) {
-    }
-  }
-  cpu::set_isa("auto");
-  return sets;
-}
-
 class Conv2d : public testing::TestWithParam<Conv2dShape> {
  protected:
   void TearDown() override {
@@ -157,13 +144,13 @@ TEST_P(Conv2d, AgreesWithTheDefinition) {
   const Problem problem(GetParam());
   const Expected expected(problem);
   expect_matches<double>(problem, expected, 1e-13);
-  for (const cpu::Isa isa : instruction_sets())
+  test::for_each_isa([&] {
     for (const char* algorithm : {"direct", "winograd"}) {
-      SCOPED_TRACE(std::string("float, ") + cpu::name_of(isa) + ", " + algorithm);
-      cpu::set_isa(isa);
+      SCOPED_TRACE(std::string("float, ") + algorithm);
       cpu::set_conv_algorithm(algorithm);
       expect_matches<float>(problem, expected, 3e-6);
     }
+  });
 }
 
 TEST_P(Conv2d, HasTheSameBitsWithAnyNumberOfThreads) {

@@ -1,34 +1,20 @@
 #pragma once
 // Matrix products for tests on CUDA: operands, and what the CPU computes from them in double.
 #if KAGAMI_HAS_CUDA
-#include "kernels/matmul.h"
 #include "tests/kernels/cuda_case.h"
 #include "tests/kernels/cuda_numbers.h"
+#include "tests/kernels/matmul_case.h"
 
 namespace kagami {
-
-struct MatmulCase {
-  int m, n, k, batch = 1;
-  int padding = 0;  // elements between rows, and between matrices
-};
 
 /// One product in T, its result in Out, and what the CPU computes in double from the same operands.
 template <class T, class Out = T>
 struct MatmulProblem {
   MatmulProblem(const MatmulCase& t, bool transpose_a, bool transpose_b, Accumulate accumulate = Accumulate::no)
-      : shape{t.m,
-              t.n,
-              t.k,
-              t.batch,
-              (transpose_a ? t.m : t.k) + t.padding,
-              (transpose_b ? t.k : t.n) + t.padding,
-              t.n + t.padding},
+      : shape(shape_of(t, transpose_a, transpose_b)),
         transpose_a(transpose_a),
         transpose_b(transpose_b),
         accumulate(accumulate) {
-    shape.stride_a = (transpose_a ? t.k : t.m) * shape.lda + t.padding;
-    shape.stride_b = (transpose_b ? t.n : t.k) * shape.ldb + t.padding;
-    shape.stride_c = t.m * shape.ldc + t.padding;
     a = normal_values<T>(t.batch * shape.stride_a, 1), b = normal_values<T>(t.batch * shape.stride_b, 2);
     bias = normal_values<Wide<T>>(t.n, 3), before = normal_values<Out>(t.batch * shape.stride_c, 4);
   }

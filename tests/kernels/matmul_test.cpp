@@ -11,14 +11,10 @@
 
 #include "kernels/cpu/isa.h"
 #include "kernels/cpu/parallel.h"
+#include "tests/kernels/matmul_case.h"
 
 namespace kagami {
 namespace {
-
-struct Case {
-  int m, n, k, batch;
-  int padding;  // elements between rows, and between matrices
-};
 
 std::vector<double> normal(std::size_t count, unsigned seed) {
   std::mt19937 generator(seed);
@@ -30,7 +26,7 @@ std::vector<double> normal(std::size_t count, unsigned seed) {
 
 /// One case with its operands and what C must be afterwards.
 struct Problem {
-  Problem(const Case& t, bool transpose_a, bool transpose_b, bool extra);
+  Problem(const MatmulCase& t, bool transpose_a, bool transpose_b, bool extra);
   template <class T>
   double relative_error() const;
 
@@ -41,21 +37,12 @@ struct Problem {
   std::vector<double> a, b, bias, before, expected;
 };
 
-Problem::Problem(const Case& t, bool transpose_a, bool transpose_b, bool extra)
-    : shape{t.m,
-            t.n,
-            t.k,
-            t.batch,
-            (transpose_a ? t.m : t.k) + t.padding,
-            (transpose_b ? t.k : t.n) + t.padding,
-            t.n + t.padding},
+Problem::Problem(const MatmulCase& t, bool transpose_a, bool transpose_b, bool extra)
+    : shape(shape_of(t, transpose_a, transpose_b)),
       transpose_a(transpose_a),
       transpose_b(transpose_b),
       extra(extra),
       relu(extra && t.m * t.n > 1) {
-  shape.stride_a = (transpose_a ? t.k : t.m) * shape.lda + t.padding;
-  shape.stride_b = (transpose_b ? t.n : t.k) * shape.ldb + t.padding;
-  shape.stride_c = t.m * shape.ldc + t.padding;
   a = normal(t.batch * shape.stride_a, 1), b = normal(t.batch * shape.stride_b, 2), bias = normal(t.n, 3);
   before = normal(t.batch * shape.stride_c, 4);
   expected = before;  // what lies between rows must stay as it was
@@ -87,9 +74,9 @@ double Problem::relative_error() const {
   return std::sqrt(difference / size);
 }
 
-const Case cases[] = {{1, 1, 1, 1, 0},    {6, 16, 5, 1, 0},     {13, 33, 70, 1, 3},   {64, 10, 128, 1, 0},
-                      {1, 128, 64, 1, 0}, {50, 1, 40, 2, 1},    {9, 7, 11, 9, 2},     {70, 130, 300, 1, 0},
-                      {3, 40, 600, 2, 0}, {256, 128, 96, 1, 0}, {10, 65, 2100, 1, 1}, {40, 48, 2500, 1, 0}};
+const MatmulCase cases[] = {{1, 1, 1, 1, 0},    {6, 16, 5, 1, 0},     {13, 33, 70, 1, 3},   {64, 10, 128, 1, 0},
+                            {1, 128, 64, 1, 0}, {50, 1, 40, 2, 1},    {9, 7, 11, 9, 2},     {70, 130, 300, 1, 0},
+                            {3, 40, 600, 2, 0}, {256, 128, 96, 1, 0}, {10, 65, 2100, 1, 1}, {40, 48, 2500, 1, 0}};
 
 /// double, then float on every instruction set this processor has.
 void expect_agrees(const Problem& problem) {
@@ -106,7 +93,7 @@ void expect_agrees(const Problem& problem) {
 }
 
 TEST(Matmul, AgreesWithTheDefinition) {
-  for (const Case& t : cases)
+  for (const MatmulCase& t : cases)
     for (const bool transpose_a : {false, true})
       for (const bool transpose_b : {false, true})
         for (const bool extra : {false, true}) {
