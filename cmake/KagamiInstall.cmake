@@ -21,7 +21,7 @@ configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/KagamiConfig.cmake.in
                               ${PROJECT_BINARY_DIR}/KagamiConfig.cmake INSTALL_DESTINATION ${kagami_package_folder})
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/KagamiConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/KagamiConfig.cmake ${PROJECT_BINARY_DIR}/KagamiConfigVersion.cmake
-              ${PROJECT_SOURCE_DIR}/cmake/KagamiOps.cmake
+              ${PROJECT_SOURCE_DIR}/cmake/KagamiCuda.cmake ${PROJECT_SOURCE_DIR}/cmake/KagamiOps.cmake
         DESTINATION ${kagami_package_folder})
 
 install(TARGETS kagami_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})

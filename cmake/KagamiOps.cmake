@@ -3,6 +3,7 @@
 function(kagami_add_ops target)
   if(KAGAMI_CUDA STREQUAL on)
     set_source_files_properties(${ARGN} PROPERTIES LANGUAGE CUDA)
+    set_target_properties(${target} PROPERTIES CUDA_STANDARD 20)  # of a target made before Kagami was found too
   else()
     set_source_files_properties(${ARGN} PROPERTIES LANGUAGE CXX COMPILE_OPTIONS "-xc++")
   endif()

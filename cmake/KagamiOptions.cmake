@@ -22,16 +22,8 @@ if(KAGAMI_CUDA STREQUAL emulated)
   target_compile_options(kagami_flags INTERFACE -Wno-unknown-pragmas -Wno-psabi -fstack-clash-protection -fno-omit-frame-pointer)
 endif()
 if(KAGAMI_CUDA STREQUAL on)
-  if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)  # machine code for each GPU since sm_80, and PTX for those to come
-    set(CMAKE_CUDA_ARCHITECTURES 80-real 86-real 89-real 90a-real 80-virtual)
-  endif()
-  enable_language(CUDA)
-  find_package(CUDAToolkit 12.5 REQUIRED)
-  set(CMAKE_CUDA_STANDARD 20)
-  if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # CMake 3.25 does not know how nvcc spells it
-    set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
-    set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
-  endif()
+  set(KAGAMI_CUDA_ARCHITECTURES 80-real 86-real 89-real 90a-real 80-virtual)  # each GPU since sm_80; PTX for those to come
+  include(${CMAKE_CURRENT_LIST_DIR}/KagamiCuda.cmake)
   target_compile_definitions(kagami_flags INTERFACE KAGAMI_HAS_CUDA=1)
   target_compile_options(kagami_flags INTERFACE "$<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr;-Xfatbin=-compress-all;$<$<BOOL:${KAGAMI_CUDA_LINEINFO}>:-lineinfo>>")
 endif()
