@@ -1,15 +1,14 @@
 // The gradient of the weights on bands. Each item sums, for a block of k, over a share of the images; the number of
 // shares follows from the shape alone. Lanes run along k where it fills them, or along the values that a row of taps
-// reads: then dy has to be packed.
+// reads.
 #include "kernels/cpu/isa/conv_band.h"
 #include "kernels/cpu/isa/conv_color.h"
-#include "kernels/cpu/isa/matmul_pack.h"
 
 namespace kagami::cpu::KAGAMI_ISA {
 namespace {
 
 constexpr std::ptrdiff_t sum_bytes = 512 << 10;
-constexpr std::ptrdiff_t near_band_bytes = 20 << 10;  // of dy: every tile of a band reads it again
+constexpr std::ptrdiff_t near_band_bytes = 20 << 10;  // of what is read again: dy by every tile of a band, else x
 
 class BandWeightGradient {
  public:
@@ -19,21 +18,19 @@ class BandWeightGradient {
 
  private:
   std::size_t sum_floats() const { return static_cast<std::size_t>(sum_rows) * sum_row; }
-  std::size_t band_floats() const {
+  std::size_t own() const {
     return source.in_place ? 0 : static_cast<std::size_t>(band_rows) * source.row_floats() + slack;
   }
-  std::size_t own() const {
-    return band_floats() + ColumnsOfMatrix::groups_floats(Groups(blocks.size, tile_rows), per_band * shape.out_w);
-  }
+  PixelSteps dy_steps() const { return {std::ptrdiff_t{shape.out_w} * shape.k, shape.k}; }
   PixelSteps x_steps() const { return {shape.stride * source.row_floats(), std::ptrdiff_t{shape.stride} * shape.c}; }
   void run_item(int share, int block, float* sum, float* own) const;
-  void add_band(int pixel, int rows, int block, float* sum, const float* x, float* packed, bool add) const;
+  void add_band(int pixel, int rows, int block, float* sum, const float* x, bool add) const;
   void add_band_by_k(int pixel, int rows, float* sum, const float* x, bool add) const;
   void finish(int k, const float* sum, float* dw, bool add) const;
 
   const DirectShape& shape;
   BandSource source;
-  ColumnsOfMatrix dy;
+  const float* dy;
   int tap_row;              // values that a row of taps reads side by side
   bool by_k;                // the sum is [r][tap_row][k] instead of [k][r][tap_row]
   int sum_rows, sum_row;    // of a sum; its rows are made of whole vectors
@@ -45,13 +42,15 @@ class BandWeightGradient {
 BandWeightGradient::BandWeightGradient(const DirectShape& z, const float* x, const float* dy)
     : shape(z),
       source{x, z.h, z.w, z.c, z.pad, (z.out_w - 1) * z.stride + z.s, z.pad == 0 && z.c % lanes == 0},
-      dy{dy, z.k, static_cast<std::ptrdiff_t>(z.n) * z.out_h * z.out_w * z.k},
+      dy(dy),
       tap_row(z.s * z.c),
       by_k(z.k % panel_width == 0 || ((tap_row % lanes != 0 || z.r * z.s == 1) && z.k % lanes == 0)),
       sum_rows(by_k ? z.r * tap_row : z.k),
       sum_row(by_k ? z.k : z.r * round_up(tap_row, lanes)) {
-  const std::ptrdiff_t fitting = by_k ? larger<std::ptrdiff_t>(near_band_bytes / (4 * z.k), 256) / z.out_w
-                                      : band_bytes / (source.row_floats() * z.stride * 4);
+  const bool one_tile = ColorPatch::fits(z) && ColorPatch::tiles(1) == 1 && z.k == lanes;  // reads dy only once
+  const std::ptrdiff_t fitting = one_tile ? near_band_bytes / (source.row_floats() * z.stride * 4)
+                                 : by_k   ? larger<std::ptrdiff_t>(near_band_bytes / (4 * z.k), 256) / z.out_w
+                                          : band_bytes / (source.row_floats() * z.stride * 4);
   per_band = divide_up(z.out_h, divide_up(z.out_h, larger<std::ptrdiff_t>(1, fitting)));
   band_rows = (per_band - 1) * z.stride + z.r;
   const int block = static_cast<int>(sum_bytes / (sum_row * 4)) / tile_rows * tile_rows;
@@ -60,41 +59,36 @@ BandWeightGradient::BandWeightGradient(const DirectShape& z, const float* x, con
 }
 
 /// sum [k][r][tap_row] += dy^T x over the pixels of a band, for a block of k.
-void BandWeightGradient::add_band(int pixel, int rows, int block, float* sum, const float* x, float* packed,
-                                  bool add) const {
+void BandWeightGradient::add_band(int pixel, int rows, int block, float* sum, const float* x, bool add) const {
   const Groups groups(blocks.length(block), tile_rows);
-  const int pixels = rows * shape.out_w;
-  dy.pack_groups(blocks.begin(block), groups, pixel, pixels, packed);
   for (int g = 0; g < groups.count; ++g) {
-    const float* a = packed + ColumnsOfMatrix::group_offset(groups, g, pixels);
-    const int k = blocks.begin(block) + groups.begin(g), count = groups.size(g);
-    const PixelSteps packed_steps{std::ptrdiff_t{count} * shape.out_w, count};
+    const int k = blocks.begin(block) + groups.begin(g);
+    const float* first = dy + static_cast<std::ptrdiff_t>(pixel) * shape.k + k;
     for (int i = 0; i < shape.r; ++i)
       for (int j = 0; j < tap_row; j += panel_width) {
         float* to = sum + static_cast<std::ptrdiff_t>(k) * sum_row + i * round_up(tap_row, lanes) + j;
-        pixel_tile_of(count, packed_width(tap_row, j))(a, packed_steps, x + i * source.row_floats() + j, x_steps(),
-                                                       rows, shape.out_w, to, sum_row, add);
+        pixel_tile_of(groups.size(g), packed_width(tap_row, j))(first, dy_steps(), x + i * source.row_floats() + j,
+                                                                x_steps(), rows, shape.out_w, to, sum_row, add);
       }
   }
 }
 
 /// sum [r][tap_row][k] += x^T dy over the pixels of a band.
 void BandWeightGradient::add_band_by_k(int pixel, int rows, float* sum, const float* x, bool add) const {
-  const float* first = dy.a + static_cast<std::ptrdiff_t>(pixel) * shape.k;
-  const PixelSteps dy_steps{std::ptrdiff_t{shape.out_w} * shape.k, shape.k};
+  const float* first = dy + static_cast<std::ptrdiff_t>(pixel) * shape.k;
   const Groups groups(tap_row, tile_rows);
   for (int k = 0; k < shape.k; k += panel_width) {
     const int width = packed_width(shape.k, k);
     if (ColorPatch::fits(shape)) {
-      color_tiles_of(width)(x, x_steps(), source.row_floats(), first + k, dy_steps, rows, shape.out_w, sum + k, sum_row,
-                            add);
+      color_tiles_of(width)(x, x_steps(), source.row_floats(), first + k, dy_steps(), rows, shape.out_w, sum + k,
+                            sum_row, add);
       continue;
     }
     for (int i = 0; i < shape.r; ++i)
       for (int g = 0; g < groups.count; ++g) {
         float* to = sum + static_cast<std::ptrdiff_t>(i * tap_row + groups.begin(g)) * sum_row + k;
         pixel_tile_of(groups.size(g), width)(x + i * source.row_floats() + groups.begin(g), x_steps(), first + k,
-                                             dy_steps, rows, shape.out_w, to, sum_row, add);
+                                             dy_steps(), rows, shape.out_w, to, sum_row, add);
       }
   }
 }
@@ -110,7 +104,7 @@ void BandWeightGradient::run_item(int share, int block, float* sum, float* own) 
       if (by_k)
         add_band_by_k(pixel, rows, sum, x, add);
       else
-        add_band(pixel, rows, block, sum, x, own + band_floats(), add);
+        add_band(pixel, rows, block, sum, x, add);
     }
 }
 

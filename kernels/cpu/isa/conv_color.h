@@ -35,14 +35,19 @@ void color_tile(const float* a, PixelSteps a_steps, std::ptrdiff_t a_taps, const
     for (int q = fetched * part / parts; q < fetched * (part + 1) / parts; ++q)
       for (int line = 0; line < vectors * lanes; line += 16)
         __builtin_prefetch(b + ahead + q * b_steps.pixel + line, 0, 2);
-    const float *a_pixel = a, *b_pixel = b;
-    for (int q = 0; q < columns; ++q, a_pixel += a_steps.pixel, b_pixel += b_steps.pixel)
+    const float *top = a, *middle = a + a_taps, *bottom = middle + a_taps, *b_pixel = b;
+    for (int q = 0; q < columns; ++q, b_pixel += b_steps.pixel) {
+      // The empty asm keeps the compiler from an address for each value, more than there are registers.
+      asm("" : "+r"(top), "+r"(middle), "+r"(bottom));
       multiply_add<R, vectors>(
           s,
           [&](int i) {
-            return a_pixel + (first + i) / ColorPatch::tap_row * a_taps + (first + i) % ColorPatch::tap_row;
+            const int row = (first + i) / ColorPatch::tap_row;
+            return (row == 0 ? top : row == 1 ? middle : bottom) + (first + i) % ColorPatch::tap_row;
           },
           b_pixel);
+      top += a_steps.pixel, middle += a_steps.pixel, bottom += a_steps.pixel;
+    }
   }
 #pragma GCC unroll 27
   for (int i = 0; i < R; ++i)

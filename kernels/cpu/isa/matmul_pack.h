@@ -18,16 +18,6 @@ struct RowsOfMatrix {
       for (int rest = 0; p + rest < ks; ++rest) out[rest] = from[p + rest];
     }
   }
-
-  /// Group g goes to to + group_offset(groups, g, ks).
-  void pack_groups(int row, const Groups& groups, int k0, int ks, float* to) const {
-    for (int g = 0; g < groups.count; ++g)
-      pack(row + groups.begin(g), groups.size(g), k0, ks, to + group_offset(groups, g, ks));
-  }
-  static std::ptrdiff_t group_offset(const Groups& groups, int g, int ks) {
-    return static_cast<std::ptrdiff_t>(groups.begin(g)) * divide_up(ks, lanes) * lanes;
-  }
-  static std::ptrdiff_t groups_floats(const Groups& groups, int ks) { return group_offset(groups, groups.count, ks); }
 };
 
 /// Rows of A stored transposed [k,m], as Layout::columns. Reads whole vectors where the matrix goes on.
@@ -47,22 +37,9 @@ struct ColumnsOfMatrix {
     }
   }
 
-  /// All groups of rows from `row` on in one go, which reads A in order: group g goes to to + group_offset(groups, g,
-  /// ks).
-  void pack_groups(int row, const Groups& groups, int k0, int ks, float* to) const {
-    for (int p = 0; p < ks; ++p) {
-      float* out = to;  // of the group
-      groups.for_each([&](int begin, int size) {
-        pack(row + begin, size, k0 + p, 1, out + static_cast<std::ptrdiff_t>(p) * size);
-        out += static_cast<std::ptrdiff_t>(size) * ks + panel_width;
-      });
-    }
-  }
-  /// Groups keep apart, because a row of one is written a little beyond its end.
-  static std::ptrdiff_t group_offset(const Groups& groups, int g, int ks) {
-    return static_cast<std::ptrdiff_t>(groups.begin(g)) * ks + static_cast<std::ptrdiff_t>(g) * panel_width;
-  }
-  static std::ptrdiff_t groups_floats(const Groups& groups, int ks) { return group_offset(groups, groups.count, ks); }
+  /// Where row `row` lies at position k, and how far the next position is.
+  const float* at(int row, int k) const { return a + k * lda + row; }
+  std::ptrdiff_t step() const { return lda; }
 };
 
 /// A row of a panel: `columns` values, zero up to `packed`.

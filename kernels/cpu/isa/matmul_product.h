@@ -4,7 +4,7 @@
 //   A: static constexpr Layout layout; void pack(int row, int rows, int k0, int ks, float* to): rows of one tile. It
 //   may
 //      write up to `slack` floats beyond them.
-//      For DeepProduct also pack_groups, group_offset and groups_floats: all groups of some rows in one go.
+//      With Layout::columns also at(row, k) and step(): DeepProduct reads it where it lies.
 //   B: void pack(int k0, int ks, int column, int columns, float* to): panels of panel_width columns one after the
 //   other,
 //      each [ks][packed width], zero beyond the last column.
@@ -109,8 +109,9 @@ class RowProduct {
   Pieces k_, rows_, columns_;
 };
 
-/// A long sum: the items are blocks of columns and shares of the sum, each packs what it needs of both operands. The
-/// results of the shares are added at the end, in order.
+/// A long sum: the items are blocks of columns and shares of the sum, each packs what it needs. Columns of A are not
+/// packed: each is read by as few tiles as there are panels, and no panel is too long to hide how far away they are.
+/// The results of the shares are added at the end, in order.
 template <class A, class B, class C>
 class DeepProduct {
  public:
@@ -140,7 +141,10 @@ class DeepProduct {
   int width() const { return round_up(columns_.total, panel_width); }
   std::size_t share_size() const { return static_cast<std::size_t>(rows_.total) * width(); }
   std::size_t packed_b() const { return static_cast<std::size_t>(deep_most) * columns_.size + slack; }
-  std::size_t own() const { return packed_b() + A::groups_floats(Groups(rows_.size, tile_rows), deep_most) + slack; }
+  std::size_t packed_a() const {
+    return A::layout == Layout::rows ? static_cast<std::size_t>(rows_.size) * round_up(deep_most, lanes) + slack : 0;
+  }
+  std::size_t own() const { return packed_b() + packed_a(); }
 
   void run_block(int share, int column_block, float* result, float* own) const {
     const Pieces chunks = even_pieces(k_.length(share), deep_most, 16);
@@ -150,15 +154,20 @@ class DeepProduct {
       const int k0 = k_.begin(share) + chunks.begin(chunk), ks = chunks.length(chunk);
       b_.pack(k0, ks, column, columns, b);
       for (int block = 0; block < rows_.count(); ++block) {
-        const int row = rows_.begin(block);
+        const int row = rows_.begin(block), depth = round_up(ks, lanes);
         const Groups groups(rows_.length(block), tile_rows);
-        a_.pack_groups(row, groups, k0, ks, a);
-        for (int j = 0; j < columns; j += panel_width)
+        if constexpr (A::layout == Layout::rows)
           for (int g = 0; g < groups.count; ++g)
-            tile_of<A::layout>(groups.size(g), packed_width(columns, j))(
-                a + A::group_offset(groups, g, ks), b + j * ks, ks,
-                result + static_cast<std::ptrdiff_t>(row + groups.begin(g)) * width() + column + j, width(), lanes,
-                chunk > 0, A::layout == Layout::columns ? groups.size(g) : 0, {});
+            a_.pack(row + groups.begin(g), groups.size(g), k0, ks, a + groups.begin(g) * depth);
+        for (int j = 0; j < columns; j += panel_width)
+          for (int g = 0; g < groups.count; ++g) {
+            const Tile tile = tile_of<A::layout>(groups.size(g), packed_width(columns, j));
+            float* to = result + static_cast<std::ptrdiff_t>(row + groups.begin(g)) * width() + column + j;
+            if constexpr (A::layout == Layout::rows)
+              tile(a + groups.begin(g) * depth, b + j * ks, ks, to, width(), lanes, chunk > 0, 0, {});
+            else
+              tile(a_.at(row + groups.begin(g), k0), b + j * ks, ks, to, width(), lanes, chunk > 0, a_.step(), {});
+          }
       }
     }
   }

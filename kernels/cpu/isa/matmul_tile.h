@@ -29,17 +29,6 @@ struct Groups {
   KAGAMI_INLINE Groups(std::int64_t things, int most) : things(things), count(divide_up(things, most)) {}
   KAGAMI_INLINE int begin(int group) const { return static_cast<int>(things * group / count); }
   KAGAMI_INLINE int size(int group) const { return begin(group + 1) - begin(group); }
-  /// f(begin, size) of one group after the other, without a division for each.
-  template <class F>
-  KAGAMI_INLINE void for_each(F f) const {
-    const int least = static_cast<int>(things / count), more = static_cast<int>(things % count);
-    for (int group = 0, begin = 0, owed = more; group < count; ++group, owed += more) {
-      const int size = least + (owed >= count);
-      if (owed >= count) owed -= count;
-      f(begin, size);
-      begin += size;
-    }
-  }
 };
 
 /// How the rows of A that share a tile lie: `rows`: packed, [k / lanes][row][lanes]; `columns`: [k][row], some distance
