@@ -18,10 +18,11 @@ constexpr struct {
 
 std::atomic<Choice> current{Choice::by_shape};
 
-bool winograd_possible(const Conv2dShape& shape) {
+bool winograd_possible(const Conv2dShape& shape, ConvPass pass) {
   const int lanes = select(baseline::winograd_kernels, avx2::winograd_kernels, avx512::winograd_kernels).lanes;
-  return shape.r == 3 && shape.s == 3 && shape.stride == 1 && shape.pad <= 2 && shape.c % lanes == 0 &&
-         shape.k % lanes == 0;
+  const bool few_channels = pass == ConvPass::forward && shape.c <= winograd_few_channels;
+  return shape.r == 3 && shape.s == 3 && shape.stride == 1 && shape.pad <= 2 &&
+         (shape.c % lanes == 0 || few_channels) && shape.k % lanes == 0;
 }
 
 /// Winograd needs a quarter of the products but transforms 36 values for 16 outputs: it pays unless most of a 4x4 patch
@@ -47,7 +48,7 @@ void set_conv_algorithm(std::string_view name) {
 }
 
 ConvAlgorithm conv_algorithm(const Conv2dShape& shape, ConvPass pass) {
-  if (current == Choice::direct || !winograd_possible(shape)) return ConvAlgorithm::direct;
+  if (current == Choice::direct || !winograd_possible(shape, pass)) return ConvAlgorithm::direct;
   if (current == Choice::winograd || winograd_pays(shape, pass)) return ConvAlgorithm::winograd;
   return ConvAlgorithm::direct;
 }

@@ -189,6 +189,8 @@ INSTANTIATE_TEST_SUITE_P(Shapes, Conv2d,
                                          Conv2dShape{2, 4, 4, 20, 600, 3, 3, 2, 1},     // several blocks of outputs
                                          Conv2dShape{1, 5, 5, 1, 1, 3, 3, 1, 1},        // one channel
                                          Conv2dShape{2, 28, 28, 1, 16, 3, 3, 1, 1},     // one channel, on bands
+                                         Conv2dShape{1, 5, 7, 2, 32, 3, 3, 1, 0},       // two channels, no padding
+                                         Conv2dShape{3, 6, 5, 4, 16, 3, 3, 1, 2},       // four channels
                                          Conv2dShape{1, 1, 1, 16, 16, 3, 3, 1, 1},      // one pixel
                                          Conv2dShape{2, 6, 5, 5, 7, 2, 4, 1, 0},        // even, uneven taps, no padding
                                          Conv2dShape{2, 12, 14, 6, 9, 5, 3, 1, 2},      // uneven taps on bands
@@ -224,6 +226,7 @@ TEST(ConvAlgorithm, IsPickedByShapeOrByName) {
   const Conv2dShape stem{64, 8, 8, 3, 64, 3, 3, 1, 1}, tiny{64, 2, 2, 64, 64, 3, 3, 1, 1};
   EXPECT_EQ(conv_algorithm(block, ConvPass::forward), ConvAlgorithm::winograd);
   EXPECT_EQ(conv_algorithm(strided, ConvPass::forward), ConvAlgorithm::direct);
+  EXPECT_EQ(conv_algorithm(stem, ConvPass::forward), ConvAlgorithm::winograd);
   EXPECT_EQ(conv_algorithm(stem, ConvPass::wgrad), ConvAlgorithm::direct);
   EXPECT_EQ(conv_algorithm(tiny, ConvPass::dgrad), ConvAlgorithm::direct);
   cpu::set_conv_algorithm("direct");

@@ -99,7 +99,7 @@ void Convolution::transform_inputs(int block, int group, float* v, const float* 
     for (int c = 0; c < conv.in_c; c += lanes, to += count * lanes) {
       FrequencyWalk walk(to, v_step);
       transform_2d<winograd_in, winograd_in>(
-          transform_input, [&](int j) { return load_and_prefetch(pixels[j] + c, ahead * conv.in_c); },
+          transform_input<Float>, [&](int j) { return load_and_prefetch(pixels[j] + c, ahead * conv.in_c); },
           [&](int, Float a) { store(walk.next(), a); });
     }
   }
@@ -244,8 +244,16 @@ void Convolution::run(float* scratch) const {
 
 }  // namespace
 
-std::size_t winograd_conv_scratch(const WinogradConv& conv, int workers) { return Convolution(conv).scratch(workers); }
-void winograd_conv(const WinogradConv& conv, float* scratch) { Convolution(conv).run(scratch); }
+std::size_t few_channels_scratch(const WinogradConv& conv, int workers);
+void run_few_channels(const WinogradConv& conv, float* scratch);
+
+std::size_t winograd_conv_scratch(const WinogradConv& conv, int workers) {
+  return conv.in_c % lanes != 0 ? few_channels_scratch(conv, workers) : Convolution(conv).scratch(workers);
+}
+void winograd_conv(const WinogradConv& conv, float* scratch) {
+  if (conv.in_c % lanes != 0) return run_few_channels(conv, scratch);
+  Convolution(conv).run(scratch);
+}
 std::size_t winograd_weight_gradient_scratch(const WinogradWeightGradient& gradient, int workers);
 void winograd_weight_gradient(const WinogradWeightGradient& gradient, float* scratch);
 

@@ -4,9 +4,11 @@
 
 namespace kagami::cpu {
 
+constexpr int winograd_few_channels = 4;  ///< of images: such a layer is transformed without products in memory
+
 /// A 3x3 convolution with stride 1 and padding 0 to 2: y [n,out_h,out_w,out_c] from x [n,in_h,in_w,in_c], channel
-/// counts multiples of `lanes`. w is [out_c,3,3,in_c]; for a data gradient x is dy, y is dx and w [in_c,3,3,out_c] is
-/// read with its taps turned round.
+/// counts multiples of `lanes`; forward also from up to winograd_few_channels. w is [out_c,3,3,in_c]; for a data
+/// gradient x is dy, y is dx and w [in_c,3,3,out_c] is read with its taps turned round.
 struct WinogradConv {
   const float* x;
   const float* w;

@@ -15,9 +15,10 @@ constexpr float s1 = p1 * p1, s2 = p2 * p2, product = s1 * s2;
 constexpr float n0 = 1 / product, n1 = 1 / (2 * s1 * (s1 - s2)), n2 = 1 / (2 * s2 * (s2 - s1));
 
 /// B^T: six inputs.
-KAGAMI_INLINE void transform_input(const Float* x, Float* y) {
+template <class V>
+KAGAMI_INLINE void transform_input(const V* x, V* y) {
   y[0] = product * x[0] - (s1 + s2) * x[2] + x[4];
-  Float even = x[4] - s2 * x[2], odd = x[3] - s2 * x[1];
+  V even = x[4] - s2 * x[2], odd = x[3] - s2 * x[1];
   y[1] = even + p1 * odd;
   y[2] = even - p1 * odd;
   even = x[4] - s1 * x[2], odd = x[3] - s1 * x[1];

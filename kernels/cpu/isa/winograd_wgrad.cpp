@@ -89,7 +89,7 @@ void WeightGradient::transform(const Item& item, int begin, int count) const {
       const int panel = c / panel_width * panel_width;
       FrequencyWalk walk(item.v + panel * count + i * packed_width(item.cs, panel) + c - panel, v_step);
       transform_2d<winograd_in, winograd_in>(
-          transform_input, [&](int j) { return load_and_prefetch(x[j] + item.c0 + c, ahead * gradient.c); },
+          transform_input<Float>, [&](int j) { return load_and_prefetch(x[j] + item.c0 + c, ahead * gradient.c); },
           [&](int, Float a) { store(walk.next(), a); });
     }
     patch_pixels<winograd_out, const float*>(grid, begin + i, 0, gradient.dy, gradient.out_h, gradient.out_w,
