@@ -7,7 +7,9 @@
 // --peak: what the device computes in bf16, tf32, fp32; without it cuBLASLt's fastest product of 8192 x 8192 matrices
 // says that. bench/README.md explains the columns.
 #include <algorithm>
+#include <charconv>
 #include <iostream>
+#include <limits>
 #include <sstream>
 
 #include "bench/vendor/cases.h"
@@ -32,17 +34,17 @@ std::vector<std::string> parts_of(const std::string& list) {
   return parts;
 }
 
-std::vector<double> numbers(const std::string& option, const std::string& list, std::size_t count) {
-  std::vector<double> values;
+/// The `count` numbers of a list, each from `least` to `most`; of int, whole ones.
+template <class T>
+std::vector<T> numbers(const std::string& option, const std::string& list, std::size_t count, T least,
+                       T most = std::numeric_limits<T>::max()) {
+  std::vector<T> values;
   for (const std::string& part : parts_of(list)) {
-    std::size_t used = 0;
-    double value = 0;
-    try {
-      value = std::stod(part, &used);
-    } catch (const std::exception&) {
-      used = 0;
-    }
-    check(used > 0 && used == part.size(), "kernels_vs_vendor: ", option, " ", list, ": '", part, "' is no number");
+    T value{};
+    const char* const end = part.data() + part.size();
+    const auto [stopped, error] = std::from_chars(part.data(), end, value);
+    check(error == std::errc{} && stopped == end && value >= least && value <= most, "kernels_vs_vendor: ", option, " ",
+          list, ": '", part, "' is no ", std::is_integral_v<T> ? "whole " : "", "number from ", least, " to ", most);
     values.push_back(value);
   }
   check(values.size() == count, "kernels_vs_vendor: ", option, " ", list, ": expected ", count, " numbers, found ",
@@ -51,11 +53,10 @@ std::vector<double> numbers(const std::string& option, const std::string& list, 
 }
 
 Conv2dShape convolution(const std::string& list) {
-  const std::vector<double> v = numbers("--conv", list, 9);
-  const auto i = [&](std::size_t at) { return static_cast<int>(v[at]); };
-  const Conv2dShape s{i(0), i(1), i(2), i(3), i(4), i(5), i(6), i(7), i(8)};
-  check(std::min({s.n, s.h, s.w, s.c, s.k, s.r, s.s, s.stride}) > 0 && s.pad >= 0 && s.h + 2 * s.pad >= s.r &&
-            s.w + 2 * s.pad >= s.s,
+  const std::vector<int> v = numbers("--conv", list, 9, 0);
+  const Conv2dShape s{v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8]};
+  const std::int64_t padding = std::int64_t{2} * s.pad;
+  check(std::min({s.n, s.h, s.w, s.c, s.k, s.r, s.s, s.stride}) > 0 && s.h + padding >= s.r && s.w + padding >= s.s,
         "kernels_vs_vendor: --conv ", list,
         ": n,h,w,c,k,r,s,stride,pad must be positive (pad: or 0), and the padded "
         "image as large as the kernel");
@@ -77,22 +78,20 @@ void set(Options& options, const std::string& name, const std::string& value) {
   if (name == "--conv") {
     options.convolutions.push_back({"given", convolution(value)});
   } else if (name == "--bn") {
-    const std::vector<double> v = numbers(name, value, 4);
-    check(*std::min_element(v.begin(), v.end()) > 0 && v[0] * v[1] * v[2] > 1, "kernels_vs_vendor: --bn ", value,
-          ": n,h,w,c must be positive, and more than one pixel");
-    options.norms.push_back({"given", {int(v[0]), int(v[1]), int(v[2]), int(v[3]), int(v[3]), 1, 1, 1, 0}});
+    const std::vector<int> v = numbers(name, value, 4, 1);
+    check(std::max({v[0], v[1], v[2]}) > 1, "kernels_vs_vendor: --bn ", value, ": n,h,w must be more than one pixel");
+    options.norms.push_back({"given", {v[0], v[1], v[2], v[3], v[3], 1, 1, 1, 0}});
   } else if (name == "--matmul") {
-    const std::vector<double> v = numbers(name, value, 3);
-    check(*std::min_element(v.begin(), v.end()) > 0, "kernels_vs_vendor: --matmul ", value, ": m,n,k must be positive");
-    options.products.push_back({int(v[0]), int(v[1]), int(v[2])});
+    const std::vector<int> v = numbers(name, value, 3, 1);
+    options.products.push_back({v[0], v[1], v[2]});
   } else if (name == "--dtype") {
     options.arithmetics = arithmetics(value);
   } else if (name == "--peak") {
-    options.peak = numbers(name, value, 3);
+    options.peak = numbers(name, value, 3, 0.0, 1e6);
   } else if (name == "--rounds") {
-    options.rounds = std::max(1, int(numbers(name, value, 1)[0]));
+    options.rounds = numbers(name, value, 1, 1)[0];
   } else if (name == "--device") {
-    options.device = int(numbers(name, value, 1)[0]);
+    options.device = numbers(name, value, 1, 0)[0];
   } else {
     check(false, "kernels_vs_vendor: unknown option ", name,
           "; it takes --conv, --bn, --matmul, --dtype, --rounds, --peak, --device and --benchmark_...");
