@@ -1,6 +1,7 @@
 #pragma once
 // Thin PTX wrappers: inline assembly on the GPU, the emulator's functions on the CPU.
-// In nvcc's pass for the host the bodies are empty; nothing calls them there.
+// In nvcc's pass for the host nothing calls them. On a GPU without an instruction the kernel ends with an error, except
+// where it was only advice (prefetch, setmaxnreg).
 #include "kernels/cuda/cuda.h"
 #include "kernels/cuda/tensor_map.h"
 
@@ -176,6 +177,8 @@ KAGAMI_PTX void fence_barrier_init(KAGAMI_LOC_ONLY) {
   asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
 #elif !defined(__CUDACC__)
   (void)loc;
+#else
+  __trap();
 #endif
 }
 /// Makes this thread's ordinary shared-memory writes visible to TMA stores and wgmma.
@@ -184,6 +187,8 @@ KAGAMI_PTX void fence_proxy_async(KAGAMI_LOC_ONLY) {
   asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
 #elif !defined(__CUDACC__)
   kagami::emulator::fence_proxy_async(loc);
+#else
+  __trap();
 #endif
 }
 KAGAMI_PTX void mbarrier_arrive(uint64_t* bar KAGAMI_LOC) {
@@ -203,6 +208,8 @@ KAGAMI_PTX void mbarrier_arrive_expect_tx(uint64_t* bar, uint32_t bytes KAGAMI_L
                : "memory");
 #elif !defined(__CUDACC__)
   kagami::emulator::mbarrier_arrive(bar, 1, bytes, loc);
+#else
+  __trap();
 #endif
 }
 /// True once the phase of the given parity has completed.
@@ -217,6 +224,7 @@ KAGAMI_PTX bool mbarrier_try_wait(uint64_t* bar, uint32_t parity KAGAMI_LOC) {
 #elif !defined(__CUDACC__)
   return kagami::emulator::mbarrier_test_parity(bar, parity, true, loc);
 #else
+  __trap();
   return true;
 #endif
 }
@@ -250,6 +258,8 @@ KAGAMI_PTX void tma_load_2d(void* smem_dst, const TensorMap* map, uint64_t* bar,
 #elif !defined(__CUDACC__)
   int c[] = {c0, c1};
   kagami::emulator::tma_load(smem_dst, map, bar, c, 2, loc);
+#else
+  __trap();
 #endif
 }
 KAGAMI_PTX void tma_load_3d(void* smem_dst, const TensorMap* map, uint64_t* bar, int c0, int c1, int c2 KAGAMI_LOC) {
@@ -262,6 +272,8 @@ KAGAMI_PTX void tma_load_3d(void* smem_dst, const TensorMap* map, uint64_t* bar,
 #elif !defined(__CUDACC__)
   int c[] = {c0, c1, c2};
   kagami::emulator::tma_load(smem_dst, map, bar, c, 3, loc);
+#else
+  __trap();
 #endif
 }
 KAGAMI_PTX void tma_load_4d(void* smem_dst, const TensorMap* map, uint64_t* bar, int c0, int c1, int c2,
@@ -275,6 +287,8 @@ KAGAMI_PTX void tma_load_4d(void* smem_dst, const TensorMap* map, uint64_t* bar,
 #elif !defined(__CUDACC__)
   int c[] = {c0, c1, c2, c3};
   kagami::emulator::tma_load(smem_dst, map, bar, c, 4, loc);
+#else
+  __trap();
 #endif
 }
 KAGAMI_PTX void tma_store_2d(const TensorMap* map, const void* smem_src, int c0, int c1 KAGAMI_LOC) {
@@ -285,6 +299,8 @@ KAGAMI_PTX void tma_store_2d(const TensorMap* map, const void* smem_src, int c0,
 #elif !defined(__CUDACC__)
   int c[] = {c0, c1};
   kagami::emulator::tma_store(map, smem_src, c, 2, loc);
+#else
+  __trap();
 #endif
 }
 KAGAMI_PTX void tma_store_commit(KAGAMI_LOC_ONLY) {
@@ -292,6 +308,8 @@ KAGAMI_PTX void tma_store_commit(KAGAMI_LOC_ONLY) {
   asm volatile("cp.async.bulk.commit_group;" ::: "memory");
 #elif !defined(__CUDACC__)
   kagami::emulator::tma_store_commit(loc);
+#else
+  __trap();
 #endif
 }
 template <int Newest>
@@ -300,6 +318,8 @@ KAGAMI_PTX void tma_store_wait(KAGAMI_LOC_ONLY) {
   asm volatile("cp.async.bulk.wait_group %0;" ::"n"(Newest) : "memory");
 #elif !defined(__CUDACC__)
   kagami::emulator::tma_store_wait(Newest, loc);
+#else
+  __trap();
 #endif
 }
 
@@ -314,6 +334,8 @@ KAGAMI_PTX void stmatrix_x4(void* row, const uint32_t (&r)[4] KAGAMI_LOC) {
                : "memory");
 #elif !defined(__CUDACC__)
   kagami::emulator::stmatrix(r, 4, false, row, loc);
+#else
+  __trap();
 #endif
 }
 KAGAMI_PTX void stmatrix_x4_trans(void* row, const uint32_t (&r)[4] KAGAMI_LOC) {
@@ -324,6 +346,8 @@ KAGAMI_PTX void stmatrix_x4_trans(void* row, const uint32_t (&r)[4] KAGAMI_LOC) 
                : "memory");
 #elif !defined(__CUDACC__)
   kagami::emulator::stmatrix(r, 4, true, row, loc);
+#else
+  __trap();
 #endif
 }
 
@@ -339,6 +363,8 @@ KAGAMI_PTX void wgmma_fence(KAGAMI_LOC_ONLY) {
   asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
 #elif !defined(__CUDACC__)
   kagami::emulator::wgmma_fence(loc);
+#else
+  __trap();
 #endif
 }
 KAGAMI_PTX void wgmma_commit(KAGAMI_LOC_ONLY) {
@@ -346,6 +372,8 @@ KAGAMI_PTX void wgmma_commit(KAGAMI_LOC_ONLY) {
   asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
 #elif !defined(__CUDACC__)
   kagami::emulator::wgmma_commit(loc);
+#else
+  __trap();
 #endif
 }
 template <int Newest>
@@ -354,6 +382,8 @@ KAGAMI_PTX void wgmma_wait(KAGAMI_LOC_ONLY) {
   asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(Newest) : "memory");
 #elif !defined(__CUDACC__)
   kagami::emulator::wgmma_wait(Newest, loc);
+#else
+  __trap();
 #endif
 }
 template <int Regs>
@@ -403,6 +433,8 @@ KAGAMI_PTX void wgmma_m64k16_bf16(float (&d)[N / 2], uint64_t desc_a, uint64_t d
 #undef KAGAMI_R8
 #elif !defined(__CUDACC__)
   kagami::emulator::wgmma_mma_bf16(d, N, desc_a, desc_b, accumulate, TransA, TransB, loc);
+#else
+  __trap();
 #endif
 }
 }  // namespace kagami::ptx
