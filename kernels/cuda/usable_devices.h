@@ -45,8 +45,10 @@ inline std::string why_unusable(const DeviceProperties& device, const std::strin
   const std::string has = device.name + " has compute capability " + number;
   if (device.major < oldest_major) return has + "; 8.0 or later is needed";
   if (compiled_for(architectures, device.major, device.minor)) return "";
+  const bool has_specific = device.major == 9 && device.minor == 0;  // wgmma is in 90a alone
   return has + ", and this program was compiled for " + architectures +
-         ": build it with -DCMAKE_CUDA_ARCHITECTURES=" + std::to_string(10 * device.major + device.minor);
+         ": build it with -DCMAKE_CUDA_ARCHITECTURES=" + std::to_string(10 * device.major + device.minor) +
+         (has_specific ? "a" : "");
 }
 
 /// Why there is no device at all.

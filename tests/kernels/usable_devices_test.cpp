@@ -48,6 +48,9 @@ TEST(UsableDevices, ADeviceTheKernelsWereNotCompiledForIsNamed) {
   EXPECT_EQ(why_none({0, "", 13000, 13000, {gpu("A100", 8, 0)}}, "86-real 90a-real"),
             "A100 has compute capability 8.0, and this program was compiled for 86-real 90a-real: build it with "
             "-DCMAKE_CUDA_ARCHITECTURES=80");
+  EXPECT_EQ(why_none({0, "", 13000, 13000, {gpu("H100", 9, 0)}}, "80-real"),
+            "H100 has compute capability 9.0, and this program was compiled for 80-real: build it with "
+            "-DCMAKE_CUDA_ARCHITECTURES=90a");
 }
 
 TEST(UsableDevices, AreCountedFromTheFirst) {
