@@ -24,7 +24,10 @@ TensorMap make_tensor_map_bf16(const TensorMapSpec& s) {
              s.box.data(), ones, CU_TENSOR_MAP_INTERLEAVE_NONE,
              s.swizzle_bytes == 128 ? CU_TENSOR_MAP_SWIZZLE_128B : CU_TENSOR_MAP_SWIZZLE_NONE,
              CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
-  if (r != CUDA_SUCCESS) throw std::runtime_error("cuTensorMapEncodeTiled failed");
+  int driver = 0;
+  if (r != CUDA_SUCCESS || cudaDriverGetVersion(&driver) != cudaSuccess)
+    throw std::runtime_error("cuTensorMapEncodeTiled failed");
+  repair_map_of_small_tensor(m, s, driver);
   return m;
 }
 }  // namespace kagami
