@@ -186,7 +186,7 @@ int train(const Call& call, const Dataset& data, const std::string& config, RunF
   const Precision precision = precision_named(call.run.precision, device);
   Pretraining pretraining(call.run.config, data, device, config, precision);
   // Killed before its first checkpoint, a run begins again.
-  const bool saved = fs::exists(checkpoint_path(folder.path())) || fs::exists(previous_checkpoint_path(folder.path()));
+  const bool saved = has_checkpoint(folder.path());
   if (call.resume && saved) pretraining.resume(folder.path(), call.previous_checkpoint);
   if (!call.resume) folder.begin(config);
   const std::int64_t start = pretraining.progress().step;

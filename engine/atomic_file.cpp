@@ -139,13 +139,15 @@ void AtomicFile::discard() noexcept {
   descriptor_ = -1;
 }
 
+bool is_temporary_of(const fs::path& path, const fs::path& target) {
+  const std::string name = path.filename().string();
+  return name.starts_with(temporary_prefix(target)) && name.ends_with(temporary_suffix);
+}
+
 void remove_temporaries(const fs::path& path) {
-  const std::string prefix = temporary_prefix(path);
   std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(folder_of(path), ignored)) {
-    const std::string name = entry.path().filename().string();
-    if (name.starts_with(prefix) && name.ends_with(temporary_suffix)) fs::remove(entry.path(), ignored);
-  }
+  for (const auto& entry : fs::directory_iterator(folder_of(path), ignored))
+    if (is_temporary_of(entry.path(), path)) fs::remove(entry.path(), ignored);
 }
 
 }  // namespace kagami

@@ -33,6 +33,9 @@ class AtomicFile {
   std::size_t position_ = 0;
 };
 
+/// Whether `path` is named like a temporary file of an AtomicFile of `target`.
+bool is_temporary_of(const std::filesystem::path& path, const std::filesystem::path& target);
+
 /// Removes temporary files that killed processes left beside `path`. Only for the one process that may write `path`.
 void remove_temporaries(const std::filesystem::path& path);
 

@@ -135,6 +135,7 @@ struct Pretraining::Impl {
   std::deque<Asked> asked;  // the steps whose losses are on their way
   double epoch_loss = 0;    // sum over the steps of this epoch
   std::int64_t saved_step = -1;
+  bool passed_over = false;  // the folder's newest checkpoint, for the one before it
 };
 
 void Pretraining::Impl::forward_and_backward() {
@@ -308,7 +309,9 @@ void Pretraining::Impl::save(const std::filesystem::path& folder, PretrainObserv
                    {"epoch", text(progress.epoch)},
                    {"epoch_step", text(progress.epoch_step)},
                    {"steps_per_epoch", text(progress.steps_per_epoch)},
-                   {"config", config_text}});
+                   {"config", config_text}},
+                  passed_over);
+  passed_over = false;
   saved_step = progress.step;
   observer.on_checkpoint(checkpoint_path(folder), progress);
 }
@@ -350,6 +353,7 @@ void Pretraining::resume(const std::filesystem::path& folder, bool use_previous)
   run.progress.epoch = number_of(checkpoint, "epoch", file);
   run.progress.epoch_step = number_of(checkpoint, "epoch_step", file);
   run.saved_step = run.progress.step;
+  run.passed_over = use_previous;
 }
 
 PretrainOutcome Pretraining::run(const std::filesystem::path& folder, PretrainObserver& observer,

@@ -4,12 +4,14 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
 #include <iterator>
 
 #include "engine/atomic_file.h"
+#include "engine/checkpoint.h"
 #include "engine/error.h"
 
 namespace kagami::apps {
@@ -17,10 +19,19 @@ namespace fs = std::filesystem;
 
 namespace {
 
+/// What a run writes beside config.ini and lock, and what a killed process left of it.
 bool belongs_to_run(const fs::path& file) {
-  const std::string name = file.filename().string(), extension = file.extension().string();
-  const bool temporary = name.front() == '.' && extension == ".tmp";  // AtomicFile's, of a killed process
-  return name == "config.ini" || name == "log.jsonl" || name == "lock" || extension == ".safetensors" || temporary;
+  const fs::path folder = file.parent_path();
+  const fs::path written[] = {folder / "log.jsonl", checkpoint_path(folder), previous_checkpoint_path(folder),
+                              next_checkpoint_path(folder)};
+  return is_temporary_of(file, "config.ini") ||
+         std::any_of(std::begin(written), std::end(written),
+                     [&](const auto& own) { return file == own || is_temporary_of(file, own); });
+}
+
+/// What a process killed before its run began leaves in a folder.
+bool is_trace_of_start(const fs::path& file) {
+  return file.filename() == "lock" || is_temporary_of(file, "config.ini");
 }
 
 std::string first_line(const fs::path& file) {
@@ -50,7 +61,7 @@ RunFolder::RunFolder(fs::path folder, RunStart start) : folder_(std::move(folder
           " already holds a run; continue it with --resume, replace it with --overwrite, or give another folder");
   if (!run && fs::exists(folder_, error))
     for (const auto& entry : fs::directory_iterator(folder_, error))
-      check(belongs_to_run(entry.path()), "--out: ", name, " holds other files (", entry.path().filename().string(),
+      check(is_trace_of_start(entry.path()), "--out: ", name, " holds other files (", entry.path().filename().string(),
             "); give a new folder");
   created_ = fs::create_directories(folder_, error);
   check(!error, "--out: cannot create ", name, ": ", error.message());
@@ -86,8 +97,7 @@ void RunFolder::lock() {
 
 void RunFolder::begin(const std::string& config_text) {
   for (const auto& entry : fs::directory_iterator(folder_))
-    if (entry.is_regular_file() && belongs_to_run(entry.path()) && entry.path().filename() != "lock")
-      fs::remove(entry.path());
+    if (entry.is_regular_file() && belongs_to_run(entry.path())) fs::remove(entry.path());
   write_whole_file(config(), config_text);
 }
 

@@ -22,7 +22,7 @@ class RunFolder {
   const std::filesystem::path& path() const { return folder_; }
   std::filesystem::path config() const { return folder_ / "config.ini"; }
   std::filesystem::path log() const { return folder_ / "log.jsonl"; }
-  /// Removes the run that is there, and nothing else, and writes the config.ini of the new one.
+  /// Removes what the run that is there wrote, by its names, and nothing else; writes the config.ini of the new one.
   void begin(const std::string& config_text);
   /// Whether a folder holds a run.
   static bool holds_run(const std::filesystem::path& folder);

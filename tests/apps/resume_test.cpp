@@ -122,7 +122,7 @@ TEST_F(Resume, ADamagedCheckpointIsNamedAndThePreviousOffered) {
     EXPECT_EQ(outcome.code, 2) << size;
     EXPECT_TRUE(one_line(outcome.err)) << outcome.err;
     EXPECT_NE(outcome.err.find("checkpoint.safetensors"), std::string::npos) << outcome.err;
-    EXPECT_NE(outcome.err.find("previous"), std::string::npos) << outcome.err;
+    EXPECT_NE(outcome.err.find("--previous-checkpoint"), std::string::npos) << outcome.err;
   }
   const Outcome previous = kagami(folder(), {"pretrain", "--resume", "--previous-checkpoint", "--out", "damaged"});
   ASSERT_EQ(previous.code, 0) << previous.err;

@@ -45,16 +45,40 @@ TEST(RunFolder, OverwriteRemovesTheRunAndNothingElse) {
   const TemporaryFolder folder;
   const auto path = folder / "run";
   std::filesystem::create_directories(path / "notes");
-  for (const char* name : {"config.ini", "log.jsonl", "checkpoint-3.safetensors", "notes.txt"})
-    write_content(path / name, "x");
+  const char* written[] = {"log.jsonl",
+                           "checkpoint.safetensors",
+                           "checkpoint.previous.safetensors",
+                           "checkpoint.next.safetensors",
+                           ".checkpoint.next.safetensors.77-0.tmp",
+                           ".config.ini.77-0.tmp"};
+  const char* foreign[] = {"notes.txt", "set.safetensors", "checkpoint-3.safetensors", ".other.tmp"};
+  write_content(path / "config.ini", "x");
+  for (const char* name : written) write_content(path / name, "x");
+  for (const char* name : foreign) write_content(path / name, "x");
   RunFolder run(path, RunStart::overwrite);
-  EXPECT_TRUE(std::filesystem::exists(path / "checkpoint-3.safetensors")) << "kept until the new run begins";
+  for (const char* name : written) EXPECT_TRUE(std::filesystem::exists(path / name)) << "kept until the new run begins";
   run.begin("new\n");
   EXPECT_EQ(read_whole_file(path / "config.ini"), "new\n");
-  EXPECT_FALSE(std::filesystem::exists(path / "log.jsonl"));
-  EXPECT_FALSE(std::filesystem::exists(path / "checkpoint-3.safetensors"));
-  EXPECT_TRUE(std::filesystem::exists(path / "notes.txt"));
+  for (const char* name : written) EXPECT_FALSE(std::filesystem::exists(path / name)) << name;
+  for (const char* name : foreign) EXPECT_TRUE(std::filesystem::exists(path / name)) << name;
   EXPECT_TRUE(std::filesystem::exists(path / "notes"));
+}
+
+TEST(RunFolder, AFolderWithAPackedSetOrACheckpointAloneIsNoPlaceForARun) {
+  for (const char* name : {"set.safetensors", "checkpoint.safetensors", "log.jsonl"}) {
+    const TemporaryFolder folder;
+    write_content(folder / name, "x");
+    for (const RunStart start : {RunStart::fresh, RunStart::overwrite})
+      EXPECT_NE(refused(folder.path(), start).find(name), std::string::npos);
+    EXPECT_EQ(content_of(folder / name), "x");
+  }
+}
+
+TEST(RunFolder, WhatAKilledStartLeftIsNoObstacle) {
+  const TemporaryFolder folder;
+  write_content(folder / "lock", "77\n");
+  write_content(folder / ".config.ini.77-0.tmp", "epo");
+  EXPECT_EQ(refused(folder.path(), RunStart::fresh), "");
 }
 
 TEST(RunFolder, RefusesFoldersThatAreNoRuns) {

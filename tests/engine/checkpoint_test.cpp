@@ -77,6 +77,42 @@ TEST_F(CheckpointTest, ADamagedOneIsRefusedAndThePreviousOffered) {
   EXPECT_EQ(message().find(previous_checkpoint_path(folder).string()), std::string::npos) << message();
 }
 
+TEST_F(CheckpointTest, ADamagedOneDoesNotReplaceThePreviousOne) {
+  save(1);
+  save(2);
+  damage(checkpoint_path(folder));
+  save(3);
+  EXPECT_EQ(value(), 3);
+  EXPECT_EQ(value(true), 1);
+}
+
+TEST_F(CheckpointTest, NorDoesOneThatWasPassedOver) {
+  save(1);
+  save(2);
+  save_checkpoint(folder, {{"w", Tensor::full({50}, 3, DType::f32, Device::cpu())}}, {}, true);
+  EXPECT_EQ(value(), 3);
+  EXPECT_EQ(value(true), 1);
+  save(4);
+  EXPECT_EQ(value(true), 3);
+}
+
+TEST_F(CheckpointTest, ASaveKilledBetweenItsRenamesLosesNothing) {
+  save(1);
+  save(2);
+  save(3);
+  fs::rename(checkpoint_path(folder), next_checkpoint_path(folder));
+  EXPECT_TRUE(has_checkpoint(folder));
+  fs::copy_file(previous_checkpoint_path(folder), checkpoint_path(folder));  // as the kill left them: 2, 2, next 3
+  EXPECT_EQ(value(), 3);
+  EXPECT_EQ(value(true), 2);
+  damage(next_checkpoint_path(folder));
+  EXPECT_EQ(value(), 2);
+  save(4);
+  EXPECT_EQ(value(), 4);
+  EXPECT_EQ(value(true), 2);
+  EXPECT_FALSE(fs::exists(next_checkpoint_path(folder)));
+}
+
 TEST_F(CheckpointTest, NoneAtAll) { EXPECT_NE(message().find("checkpoint.safetensors"), std::string::npos); }
 
 TEST_F(CheckpointTest, AFileCutAnywhereIsRefused) {
