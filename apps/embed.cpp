@@ -74,7 +74,7 @@ int embed(const Arguments& arguments) {
   check(std::filesystem::path(out).extension() == ".npy", "--out: '", out, "' must end in .npy");
   network.resolve(images.source);
   images.compute.apply();
-  const Encoder encoder = network.load(device.device());
+  const Encoder encoder = network.load(device);
   const Dataset data = images.source.open();
   const std::vector<Row> rows = sorted_rows(data, split);
   check(!rows.empty(), "--split ", split, ": the data has no such images");

@@ -3,6 +3,7 @@
 #include "engine/autograd.h"
 #include "engine/checkpoint.h"
 #include "engine/error.h"
+#include "engine/ops.h"
 #include "models/layers.h"
 #include "models/registry.h"
 
@@ -46,19 +47,16 @@ void load_network(Method& method, const Checkpoint& checkpoint, const std::strin
   method.params().load_state_dict(network).require_complete(source);
 }
 
-std::shared_ptr<Method> make_method(const PretrainConfig& config, Device device) {
-  return method_info(config.method).make(config, device, DType::f32);
-}
-
 }  // namespace
 
-Encoder untrained_encoder(const PretrainOptions& run, Device device) {
-  return {encode_with(make_method(run.config, device), Layer::h), device,
+Encoder untrained_encoder(const PretrainOptions& run, Device device, const Precision& precision) {
+  return {encode_with(method_info(run.config.method).make(run.config, device, precision), Layer::h), device,
           evaluation_transform(run.config.view_policies[0]), "untrained network"};
 }
 
-Encoder encoder_of_run(const fs::path& folder, const PretrainOptions& run, Device device, Layer layer) {
-  const std::shared_ptr<Method> method = make_method(run.config, device);
+Encoder encoder_of_run(const fs::path& folder, const PretrainOptions& run, Device device, const Precision& precision,
+                       Layer layer) {
+  const std::shared_ptr<Method> method = method_info(run.config.method).make(run.config, device, precision);
   const Checkpoint checkpoint = load_checkpoint(folder, Device::cpu());
   load_network(*method, checkpoint, checkpoint_path(folder).string());
   return {encode_with(method, layer), device, evaluation_transform(run.config.view_policies[0]),
@@ -93,12 +91,14 @@ void EncoderOptions::resolve(DataSource& source) {
   source.inherit(saved_.source);
 }
 
-Encoder EncoderOptions::load(Device device) const {
-  if (run.empty()) return load_weights(device);
-  return encoder_of_run(run, saved_, device, layer == "h" ? Layer::h : Layer::projector);
+Encoder EncoderOptions::load(const DeviceOption& where) const {
+  const Device device = where.device();
+  const Precision precision = where.precision_on(device);
+  if (run.empty()) return load_weights(device, precision);
+  return encoder_of_run(run, saved_, device, precision, layer == "h" ? Layer::h : Layer::projector);
 }
 
-Encoder EncoderOptions::load_weights(Device device) const {
+Encoder EncoderOptions::load_weights(Device device, const Precision& precision) const {
   const std::string policy_name =
       augmentation.empty() ? (stem == "imagenet" ? "simclr" : "simclr-cifar") : augmentation;
   AugmentPolicy policy = augment_policy(policy_name);
@@ -110,13 +110,13 @@ Encoder EncoderOptions::load_weights(Device device) const {
   options.width = width;
   options.image_size = policy.size;
   network->backbone = make_backbone(Scope(network->params), options);
-  network->params.allocate(device, DType::f32, 0);
+  network->params.allocate(device, precision, 0);
   const SafetensorsFile file{fs::path(weights)};
   file.verify();
   load_weights_into(network->params, file, arch);
   return {[network](const Tensor& images) {
             const NoGrad no_grad;
-            return network->backbone->forward(images, norm_options(Mode::eval));
+            return widen(network->backbone->forward(images, norm_options(Mode::eval)));
           },
           device, evaluation_transform(policy), weights};
 }

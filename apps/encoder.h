@@ -23,8 +23,8 @@ enum class Layer { h, projector };
 
 /// The network of a run as its checkpoint has it, or as it was before the first step.
 Encoder encoder_of_run(const std::filesystem::path& folder, const PretrainOptions& run, Device device,
-                       Layer layer = Layer::h);
-Encoder untrained_encoder(const PretrainOptions& run, Device device);
+                       const Precision& precision, Layer layer = Layer::h);
+Encoder untrained_encoder(const PretrainOptions& run, Device device, const Precision& precision);
 
 /// The options with which a command names its network.
 struct EncoderOptions {
@@ -35,10 +35,10 @@ struct EncoderOptions {
   void declare(Options& options, bool layers);
   /// Reads the run's options; where the command has no --data, the images are the run's. Call before load().
   void resolve(DataSource& source);
-  Encoder load(Device device) const;
+  Encoder load(const DeviceOption& where) const;
 
  private:
-  Encoder load_weights(Device device) const;
+  Encoder load_weights(Device device, const Precision& precision) const;
   PretrainOptions saved_;  // where --run was given
 };
 

@@ -58,7 +58,9 @@ int evaluate(const Arguments& arguments) {
   check_labels(data, "kagami evaluate");
   neighbours.k = static_cast<int>(std::min<std::int64_t>(neighbours.k, data.train.size()));
   const Device where = device.device();
-  const Encoder trained = encoder_of_run(folder, run, where), untrained = untrained_encoder(run, where);
+  const Precision precision = device.precision_on(where);
+  const Encoder trained = encoder_of_run(folder, run, where, precision);
+  const Encoder untrained = untrained_encoder(run, where, precision);
   std::cout << data.train.size() << " training and " << data.test.size() << " test images of '" << data.name << "', "
             << data.class_names.size() << " classes\n\n"
             << std::setw(30) << "kNN" << std::setw(10) << "linear" << std::endl;

@@ -34,7 +34,7 @@ int knn(const Arguments& arguments) {
   network.resolve(images.source);
   const Dataset data = images.open();
   check_labels(data, "kagami knn");
-  const Encoder encoder = network.load(device.device());
+  const Encoder encoder = network.load(device);
   const LabelledSplits sets = features_of_splits(data, encoder);
   const double accuracy = knn_accuracy(sets.train.features, sets.train.labels, sets.test.features, sets.test.labels,
                                        sets.classes, neighbours);

@@ -71,7 +71,7 @@ int linear(const Arguments& arguments) {
   call.network.resolve(call.images.source);
   const Dataset data = call.images.open();
   check_labels(data, "kagami linear");
-  const Encoder encoder = call.network.load(call.device.device());
+  const Encoder encoder = call.network.load(call.device);
   const LinearResult result = evaluate(call, features_of_splits(data, encoder));
   std::cout << encoder.name << ": linear " << percent_text(result.test_accuracy) << " (" << call.protocol << ", ";
   if (call.protocol == "sgd")

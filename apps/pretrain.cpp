@@ -183,7 +183,7 @@ void refuse_changed_options(const Options& options, const Call& call) {
 
 int train(const Call& call, const Dataset& data, const std::string& config, RunFolder& folder) {
   const Device device = call.run.device.device();
-  const Precision precision = precision_named(call.run.precision, device);
+  const Precision precision = call.run.device.precision_on(device);
   Pretraining pretraining(call.run.config, data, device, config, precision);
   // Killed before its first checkpoint, a run begins again.
   const bool saved = has_checkpoint(folder.path());

@@ -57,11 +57,6 @@ void PretrainOptions::declare(Options& options) {
   compute.declare(options);
   device.declare(options);
   options
-      .add("precision", precision, "NAME",
-           "of activations and products: bf16 (parameters, statistics and losses stay fp32), tf32 (products only), "
-           "fp32 (exact); auto: bf16 on a GPU, fp32 on the CPU")
-      .one_of({"auto", "bf16", "tf32", "fp32"});
-  options
       .add("device-data-limit", config.device_data_limit, "N",
            "CUDA: training images of more than N MiB stay on the host, and come to the device batch by batch")
       .between(0, 1e9);

@@ -15,7 +15,6 @@ struct PretrainOptions {
   DataSource source;
   ComputeOptions compute;
   DeviceOption device;
-  std::string precision = "auto";
 
   /// Binds every option to this object, which must outlive `options` and stay where it is.
   void declare(Options& options);

@@ -32,7 +32,32 @@ std::size_t gather_pixels(const ImageSet& set, const std::int64_t* images, std::
   return at;
 }
 
+Tensor sources_on(const std::vector<SourceImage>& sources, Device device) {
+  const std::size_t bytes = sources.size() * sizeof(SourceImage);
+  const Tensor record = Tensor::empty({static_cast<std::int64_t>(bytes)}, DType::u8, device, MemoryUse::data);
+  device.copy_in(record.raw(), sources.data(), bytes);
+  return record;
+}
+
 }  // namespace
+
+DeviceImages::DeviceImages(const std::vector<SourceImage>& sources, Device device)
+    : sources_(sources_on(sources, device)) {}
+
+DeviceImages::DeviceImages(const ImageSet& set, const std::int64_t* images, std::int64_t count, Device device) {
+  std::vector<SourceImage> sources(static_cast<std::size_t>(count));
+  if (device.is_cpu()) {
+    std::transform(images, images + count, sources.begin(), [&](std::int64_t i) { return source_image(set, i); });
+  } else {
+    std::int64_t bytes = 0;
+    for (std::int64_t i = 0; i < count; ++i) bytes += static_cast<std::int64_t>(set.image(images[i]).size());
+    const Tensor host = Tensor::empty({bytes}, DType::u8, Device::cpu(), MemoryUse::data);
+    pixels_ = Tensor::empty({bytes}, DType::u8, device, MemoryUse::data);
+    gather_pixels(set, images, count, host.data<std::uint8_t>(), pixels_.data<std::uint8_t>(), sources.data());
+    pixels_.copy_from(host);
+  }
+  sources_ = sources_on(sources, device);
+}
 
 DevicePixels::DevicePixels(const ImageSet& set, Device device, std::int64_t limit, std::int64_t batch)
     : set_(set), device_(device) {
@@ -90,21 +115,18 @@ void DevicePixels::done() {
   if (stream_) stream_->release();
 }
 
-Tensor DevicePixels::describe(const std::int64_t* images, std::int64_t count, SourceImage* sources) const {
-  if (stream_) {
-    std::int64_t bytes = 0;
-    for (std::int64_t i = 0; i < count; ++i) bytes += static_cast<std::int64_t>(set_.image(images[i]).size());
-    const Tensor host = Tensor::empty({bytes}, DType::u8, Device::cpu(), MemoryUse::data);
-    const Tensor there = Tensor::empty({bytes}, DType::u8, device_, MemoryUse::data);
-    gather_pixels(set_, images, count, host.data<std::uint8_t>(), there.data<std::uint8_t>(), sources);
-    there.copy_from(host);
-    return there;
-  }
+void DevicePixels::describe(const std::int64_t* images, std::int64_t count, SourceImage* sources) const {
   for (std::int64_t i = 0; i < count; ++i) {
     sources[i] = source_image(set_, images[i]);
     if (resident_) sources[i].pixels = resident_.data<std::uint8_t>() + offsets_[static_cast<std::size_t>(images[i])];
   }
-  return {};
+}
+
+DeviceImages DevicePixels::images(const std::int64_t* images, std::int64_t count) const {
+  if (stream_) return {set_, images, count, device_};
+  std::vector<SourceImage> sources(static_cast<std::size_t>(count));
+  describe(images, count, sources.data());
+  return {sources, device_};
 }
 
 }  // namespace kagami

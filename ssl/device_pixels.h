@@ -11,6 +11,19 @@
 
 namespace kagami {
 
+/// Images whose pixels kernels of a device can read as long as this lives.
+class DeviceImages {
+ public:
+  /// Copies their pixels to a CUDA device; on the CPU they are read where they lie in `set`.
+  DeviceImages(const ImageSet& set, const std::int64_t* images, std::int64_t count, Device device);
+  /// Of pixels that are in the device's memory for longer.
+  DeviceImages(const std::vector<SourceImage>& sources, Device device);
+  const SourceImage* data() const { return static_cast<const SourceImage*>(sources_.raw()); }
+
+ private:
+  Tensor pixels_, sources_;
+};
+
 class DevicePixels {
  public:
   /// Keeps a reference to `set`. Sets of more than `limit` bytes are not copied to a CUDA device as a whole; of those
@@ -22,12 +35,12 @@ class DevicePixels {
   /// queued until done() may read them.
   void prepare(const std::int64_t* images, std::int64_t count, SourceImage* sources);
   void done();
-  /// The same for work outside the steps: the pixels stay as long as the tensor that is returned (empty: they always
-  /// do).
-  Tensor describe(const std::int64_t* images, std::int64_t count, SourceImage* sources) const;
+  /// The same for work outside the steps.
+  DeviceImages images(const std::int64_t* images, std::int64_t count) const;
 
  private:
   void upload();
+  void describe(const std::int64_t* images, std::int64_t count, SourceImage* sources) const;
   const ImageSet& set_;
   Device device_;
   Tensor resident_;

@@ -11,7 +11,8 @@ namespace kagami {
 /// [n, size, size, 3] f32 to [n, features].
 using Encode = std::function<Tensor(const Tensor& images)>;
 
-/// Features of every image, [images, features] f32, in the set's order; `batch` images at a time.
+/// Features of every image, [images, features] f32 on the CPU, in the set's order; `batch` images at a time, whose
+/// views `device` makes.
 Tensor features_of(const ImageSet& set, const EvaluationTransform& transform, const Encode& encode, Device device,
                    int batch = 256);
 

@@ -79,12 +79,8 @@ Views Feed::views(const std::int64_t* images, std::int64_t count, std::uint32_t 
   const Tensor all = empty_views(count);
   for (std::int64_t first = 0; first < count; first += together) {
     const std::int64_t part = std::min(together, count - first);
-    std::vector<SourceImage> sources(static_cast<std::size_t>(part));
-    const Tensor pixels = pixels_.describe(images + first, part, sources.data());
-    const auto bytes = sources.size() * sizeof(SourceImage);
-    const Tensor record = Tensor::empty({static_cast<std::int64_t>(bytes)}, DType::u8, device_, MemoryUse::data);
-    device_.copy_in(record.raw(), sources.data(), bytes);
-    augment_into(all, first, static_cast<const SourceImage*>(record.raw()), part, {.seed = seed_, .epoch = epoch});
+    const DeviceImages sources = pixels_.images(images + first, part);
+    augment_into(all, first, sources.data(), part, {.seed = seed_, .epoch = epoch});
   }
   std::vector<std::int32_t> ids, labels;
   for (std::int64_t i = 0; i < count; ++i) {

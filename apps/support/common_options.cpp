@@ -36,6 +36,11 @@ void DeviceOption::declare(Options& options) {
       .add("matmul", matmul, "NAME",
            "CUDA: whose matrix products: own, or NVIDIA's cuBLASLt to compare with (convolutions are always our own)")
       .one_of({"own", "cublas"});
+  options
+      .add("precision", precision, "NAME",
+           "of activations and products: bf16 (parameters, statistics and losses stay fp32), tf32 (products only), "
+           "fp32 (exact); auto: bf16 on a GPU, fp32 on the CPU")
+      .one_of({"auto", "bf16", "tf32", "fp32"});
 }
 
 Device DeviceOption::device() const {
@@ -43,6 +48,8 @@ Device DeviceOption::device() const {
   take_matmul(matmul, device);
   return device;
 }
+
+Precision DeviceOption::precision_on(const Device& device) const { return precision_named(precision, device); }
 
 Device device_named(const std::string& name) {
   if (name == "cpu") return Device::cpu();
@@ -77,7 +84,7 @@ void take_matmul(const std::string& name, const Device& device) {
 Precision precision_named(const std::string& name, const Device& device) {
   if (name == "fp32" || (name == "auto" && device.is_cpu())) return DType::f32;
   check(name == "auto" || name == "bf16" || name == "tf32", "--precision ", name, ": use auto, bf16, tf32 or fp32");
-  check(!device.is_cpu(), "--precision ", name, ": needs a CUDA device, and this trains on the CPU; use fp32");
+  check(!device.is_cpu(), "--precision ", name, ": needs a CUDA device, and this computes on the CPU; use fp32");
   return name == "tf32" ? Precision::tf32_products() : Precision::mixed_bf16();
 }
 

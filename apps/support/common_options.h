@@ -18,13 +18,15 @@ struct ComputeOptions {
   void apply();
 };
 
-/// Where a command's networks run, and who multiplies their matrices there.
+/// Where a command's networks run, who multiplies their matrices there, and in what numbers.
 struct DeviceOption {
-  std::string name = "auto", matmul = "own";
+  std::string name = "auto", matmul = "own", precision = "auto";
 
   void declare(Options& options);
   /// Throws as device_named() and take_matmul() do.
   Device device() const;
+  /// Throws as precision_named() does.
+  Precision precision_on(const Device& device) const;
 };
 
 /// The device a name means: cpu, cuda (the first), cuda:N, or auto: the first CUDA device if there is a real one, else

@@ -103,7 +103,7 @@ TEST(Device, APrecisionTheDeviceLacksIsRefused) {
     const test::Outcome outcome = test::kagami(folder.path(), tiny_run("run", "cpu", precision));
     EXPECT_EQ(outcome.code, 2);
     EXPECT_EQ(outcome.err,
-              text("kagami: --precision ", precision, ": needs a CUDA device, and this trains on the CPU; use fp32\n"));
+              text("kagami: --precision ", precision, ": needs a CUDA device, and this computes on the CPU; use fp32\n"));
     EXPECT_FALSE(std::filesystem::exists(folder / "run/config.ini")) << "a run began";
   }
   const test::Outcome unknown = test::kagami(folder.path(), tiny_run("run", "cpu", "fp16"));
@@ -174,15 +174,24 @@ TEST(Device, EvaluationsOnCudaSeeTheFeaturesOfTheCpu) {
   if (std::string why; Device::cuda_count(&why) == 0) GTEST_SKIP() << why;
   const test::TemporaryFolder folder;
   ASSERT_EQ(test::kagami(folder.path(), tiny_run("run", "cpu")).code, 0);
-  for (const char* device : {"cpu", "cuda"}) {
-    const test::Outcome outcome = test::kagami(
-        folder.path(), {"embed", "--run", "run", "--device", device, "--out", std::string(device) + ".npy"});
-    ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const auto features_in = [&](const std::string& device, const std::string& precision) {
+    const test::Outcome outcome = test::kagami(folder.path(), {"embed", "--run", "run", "--device", device,
+                                                               "--precision", precision, "--out", "features.npy"});
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    return read_npy(folder / "features.npy").values;
+  };
+  const std::vector<float> expected = features_in("cpu", "auto"), fp32 = features_in("cuda", "fp32");
+  const std::vector<float> bf16 = features_in("cuda", "bf16");
+  EXPECT_EQ(features_in("cuda", "auto"), bf16);
+  ASSERT_EQ(fp32.size(), expected.size());
+  ASSERT_EQ(bf16.size(), expected.size());
+  double apart = 0, size = 0;
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    EXPECT_TRUE(std::abs(fp32[i] - expected[i]) <= 1e-5F * (1 + std::abs(expected[i]))) << i;
+    apart += (bf16[i] - expected[i]) * (bf16[i] - expected[i]);
+    size += expected[i] * expected[i];
   }
-  const Matrix expected = read_npy(folder / "cpu.npy"), features = read_npy(folder / "cuda.npy");
-  ASSERT_EQ(features.values.size(), expected.values.size());
-  for (std::size_t i = 0; i < expected.values.size(); ++i)
-    EXPECT_TRUE(std::abs(features.values[i] - expected.values[i]) <= 1e-5F * (1 + std::abs(expected.values[i]))) << i;
+  EXPECT_TRUE(apart > 0 && apart <= 2e-2 * 2e-2 * size) << "bf16: " << std::sqrt(apart / size);
   for (const std::vector<std::string>& command :
        {std::vector<std::string>{"knn", "--k", "5"}, {"linear", "--l2", "0.01"}, {"evaluate"}}) {
     std::vector<std::string> arguments = command;
@@ -191,6 +200,7 @@ TEST(Device, EvaluationsOnCudaSeeTheFeaturesOfTheCpu) {
     EXPECT_EQ(outcome.code, 0) << command.front() << ": " << outcome.err;
   }
   EXPECT_EQ(test::kagami(folder.path(), {"knn", "--run", "run", "--device", "cuda:99"}).code, 2);
+  EXPECT_EQ(test::kagami(folder.path(), {"knn", "--run", "run", "--device", "cpu", "--precision", "bf16"}).code, 2);
 }
 
 TEST(Device, OutOfMemoryNamesWhatIsWantedAndWhatHoldsTheRest) {

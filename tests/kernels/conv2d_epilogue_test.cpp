@@ -115,19 +115,22 @@ void expect_epilogue(const Device& device, double tolerance) {
 }
 
 template <class T, template <class> class Memory, class Device>
+void expect_measures(const Device& device, const Conv2dShape& shape, int groups) {
+  SCOPED_TRACE(testing::Message() << shape.n << 'x' << shape.h << 'x' << shape.w << 'x' << shape.c << " to " << shape.k
+                                  << ", " << groups << " groups");
+  const Layer<T, Memory, Device> layer(device, shape);
+  const auto got = layer.measured(groups, true), expected = layer.measured(groups, false);
+  EXPECT_TRUE(same_bits(got.y, expected.y));
+  EXPECT_TRUE(relative_error(got.mean, expected.mean) <= 1e-6) << relative_error(got.mean, expected.mean);
+  EXPECT_TRUE(relative_error(got.inverse_std, expected.inverse_std) <= 1e-6);
+  EXPECT_TRUE(relative_error(got.running, expected.running) <= 1e-6);
+}
+
+template <class T, template <class> class Memory, class Device>
 void expect_measures(const Device& device) {
   for (const Conv2dShape& shape : shapes)
-    for (const int groups : {1, 2}) {
-      if (shape.n * shape.out_h() * shape.out_w() / groups < 2) continue;
-      SCOPED_TRACE(testing::Message() << shape.n << 'x' << shape.h << 'x' << shape.w << 'x' << shape.c << " to "
-                                      << shape.k << ", " << groups << " groups");
-      const Layer<T, Memory, Device> layer(device, shape);
-      const auto got = layer.measured(groups, true), expected = layer.measured(groups, false);
-      EXPECT_TRUE(same_bits(got.y, expected.y));
-      EXPECT_TRUE(relative_error(got.mean, expected.mean) <= 1e-6) << relative_error(got.mean, expected.mean);
-      EXPECT_TRUE(relative_error(got.inverse_std, expected.inverse_std) <= 1e-6);
-      EXPECT_TRUE(relative_error(got.running, expected.running) <= 1e-6);
-    }
+    for (const int groups : {1, 2})
+      if (shape.n * shape.out_h() * shape.out_w() / groups >= 2) expect_measures<T, Memory>(device, shape, groups);
 }
 
 TEST(Conv2dEpilogue, OnTheCpu) {
@@ -175,6 +178,14 @@ TEST(Conv2dEpilogueCuda, MeasuresInTf32) {
 }
 TEST(Conv2dEpilogueCuda, MeasuresInBf16) {
   in_every_tile([] { expect_measures<bf16, OnDevice>(test_cuda()); });
+}
+
+/// So many rows that several strips are joined at a time, of 16, 32 or 64 rows, the last of them with one less in all.
+TEST(Conv2dEpilogueCuda, MeasuresManyRows) {
+  const Conv2dShape shape{5, 91, 90, 4, 8, 1, 1, 1, 0};
+  expect_measures<float, OnDevice>(test_cuda(), shape, 1);
+  expect_measures<float, OnDevice>(with_tf32(), shape, 1);
+  expect_measures<bf16, OnDevice>(test_cuda(), shape, 1);
 }
 
 TEST(Conv2dEpilogueCuda, MeasuresUnderEverySchedule) {
