@@ -226,6 +226,7 @@ void Options::read_file(const std::filesystem::path& file) {
 
 void Options::convert(Option& option) {
   const std::string& given = option.given_;
+  check(given.find('\n') == std::string::npos, option.origin_, ": a value has no line breaks");
   if (!option.values_.empty())
     check(std::find(option.values_.begin(), option.values_.end(), given) != option.values_.end(), option.origin_, ": '",
           given, "' is not known", did_you_mean(given, option.values_));
@@ -289,7 +290,7 @@ std::string Options::as_recipe() const {
     std::string lines;
     for (const auto& option : options_)
       if (option->group_ == group && !option->transient_ && !option->get_().empty())
-        lines += option->name_ + " = " + option->get_() + "\n";
+        lines += option->name_ + " = " + recipe_value(option->get_()) + "\n";
     if (!lines.empty()) recipe += "\n# " + groups_[group] + "\n" + lines;
   }
   return recipe;

@@ -3,6 +3,8 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <iomanip>
+#include <sstream>
 
 #include "engine/error.h"
 
@@ -24,7 +26,25 @@ std::string without_comment(const std::string& line) {
   return line;
 }
 
+/// What stands after the equals sign. Between quotes a sign begins no comment.
+std::string value_of(const std::string& written, const std::string& place) {
+  if (!written.starts_with('"')) return trimmed(without_comment(written));
+  std::istringstream in(written);
+  std::string value, rest;
+  check(bool(in >> std::quoted(value)), place, "the value's closing quote is missing");
+  std::getline(in, rest);
+  check(trimmed(without_comment(rest)).empty(), place, "'", trimmed(rest), "' follows the value's closing quote");
+  return value;
+}
+
 }  // namespace
+
+std::string recipe_value(const std::string& value) {
+  if (!value.starts_with('"') && trimmed(without_comment(value)) == value) return value;
+  std::ostringstream out;
+  out << std::quoted(value);
+  return out.str();
+}
 
 std::vector<RecipeEntry> read_recipe(const std::filesystem::path& file) {
   std::error_code ignored;
@@ -35,13 +55,13 @@ std::vector<RecipeEntry> read_recipe(const std::filesystem::path& file) {
   int number = 0;
   for (std::string line; std::getline(in, line);) {
     ++number;
-    const std::string content = trimmed(without_comment(line));
-    if (content.empty()) continue;
+    const std::string content = without_comment(line), place = text(file.string(), ':', number, ": ");
+    if (trimmed(content).empty()) continue;
     const auto equals = content.find('=');
     const std::string key = trimmed(content.substr(0, equals));
-    check(equals != std::string::npos && !key.empty(), file.string(), ":", number, ": '", content,
+    check(equals != std::string::npos && !key.empty(), place, "'", trimmed(content),
           "' is not of the form key = value");
-    entries.push_back({key, trimmed(content.substr(equals + 1)), number});
+    entries.push_back({key, value_of(trimmed(line.substr(equals + 1)), place), number});
   }
   return entries;
 }

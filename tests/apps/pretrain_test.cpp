@@ -111,6 +111,16 @@ TEST(Pretrain, LabelsAreNotNeeded) {
   EXPECT_TRUE(one_line(knn.err)) << knn.err;
 }
 
+TEST(Pretrain, APathWithACommentSignComesBackFromItsConfig) {
+  const TemporaryFolder folder;
+  write_unlabelled(folder / "photos #1 ;new", 40);
+  ASSERT_EQ(kagami(folder.path(), with(small_run("a"), "--data", "photos #1 ;new")).code, 0);
+  const Outcome embed = kagami(folder.path(), {"embed", "--run", "a", "--out", "f.npy"});
+  EXPECT_EQ(embed.code, 0) << embed.err;
+  const Outcome resumed = kagami(folder.path(), {"pretrain", "--resume", "--out", "a"});
+  EXPECT_EQ(resumed.code, 0) << resumed.err;
+}
+
 TEST(Pretrain, AReaderThatGoesAwayDoesNotStopIt) {
   const TemporaryFolder folder;
   const Outcome outcome = kagami(folder.path(), small_run("a"), {.closed_output = true});
