@@ -56,6 +56,15 @@ std::int64_t number_of(const Checkpoint& checkpoint, const std::string& key, con
   return std::stoll(found->second);
 }
 
+/// A run goes on with the images it began with; checkpoints of before these were written down say nothing.
+void check_images(const Checkpoint& checkpoint, const ImageSet& images, const std::filesystem::path& file) {
+  const auto of_run = checkpoint.metadata.find("images");
+  if (of_run == checkpoint.metadata.end()) return;
+  const std::string found = images.fingerprint();
+  check(of_run->second == found, file.string(), ": is of a run on other images (", of_run->second, ", and these are ",
+        found, ": number and checksum of names, sizes and labels); give its own with --data, or start a new run");
+}
+
 }  // namespace
 
 struct Pretraining::Impl {
@@ -309,6 +318,7 @@ void Pretraining::Impl::save(const std::filesystem::path& folder, PretrainObserv
                    {"epoch", text(progress.epoch)},
                    {"epoch_step", text(progress.epoch_step)},
                    {"steps_per_epoch", text(progress.steps_per_epoch)},
+                   {"images", data.train.fingerprint()},
                    {"config", config_text}},
                   passed_over);
   passed_over = false;
@@ -332,6 +342,7 @@ void Pretraining::resume(const std::filesystem::path& folder, bool use_previous)
   Impl& run = *impl_;
   const std::filesystem::path file = use_previous ? previous_checkpoint_path(folder) : checkpoint_path(folder);
   const Checkpoint checkpoint = load_checkpoint(folder, run.device, use_previous);
+  check_images(checkpoint, run.data.train, file);
   const std::int64_t steps = number_of(checkpoint, "steps_per_epoch", file);
   check(steps == run.progress.steps_per_epoch, file.string(), ": is of a run with ", steps,
         " steps an epoch; this data and batch give ", run.progress.steps_per_epoch);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iomanip>
 #include <map>
 #include <numeric>
 
@@ -48,6 +49,16 @@ int ImageSet::max_side() const {
   std::int32_t side = 0;
   for (std::int64_t i = 0; i < size(); ++i) side = std::max({side, heights[i], widths[i]});
   return side;
+}
+
+std::string ImageSet::fingerprint() const {
+  Checksum sum;
+  for (const std::vector<std::int32_t>* column : {&heights, &widths, &labels})
+    sum.add(column->data(), column->size() * sizeof(std::int32_t));
+  for (const std::string& source : sources) sum.add(source).add(std::string_view("\0", 1));
+  std::ostringstream hex;
+  hex << size() << '-' << std::hex << std::setw(16) << std::setfill('0') << sum.value();
+  return hex.str();
 }
 
 const ImageSet& Dataset::labelled_split(bool test_split, const std::string& purpose) const {

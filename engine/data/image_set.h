@@ -24,6 +24,9 @@ struct ImageSet {
   std::span<const std::uint8_t> image(std::int64_t index) const;
   std::int64_t image_bytes() const;  ///< of all images; `pixels` may hold others besides
   int max_side() const;
+  /// Tells sets apart by number, sizes, labels and names, wherever they lie, in a folder or packed; pixels are not
+  /// read.
+  std::string fingerprint() const;
 };
 
 /// A data set as programs use it. A split that is not there is empty.

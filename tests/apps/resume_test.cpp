@@ -98,6 +98,26 @@ TEST_F(Resume, OptionsThatDecideTheNumbersCannotChange) {
   EXPECT_NE(outcome.err.find("--lr"), std::string::npos) << outcome.err;
 }
 
+TEST_F(Resume, OtherImagesAreRefusedAndTheSameOnesPackedAreTaken) {
+  const auto pack = [](const std::string& data, const std::string& out) {
+    return kagami(folder(), {"data", "pack", "--data", data, "--out", out}).code;
+  };
+  ASSERT_EQ(pack("procedural:120", "same.safetensors"), 0);
+  ASSERT_EQ(pack("procedural:121", "other.safetensors"), 0);
+  const std::vector<std::string> resume{"pretrain", "--resume", "--out", "whole", "--data"};
+  const auto with = [&](const std::string& data) {
+    std::vector<std::string> arguments = resume;
+    arguments.push_back(data);
+    return kagami(folder(), arguments);
+  };
+  const Outcome other = with("other.safetensors");  // as many steps an epoch
+  EXPECT_EQ(other.code, 2);
+  EXPECT_TRUE(one_line(other.err)) << other.err;
+  EXPECT_NE(other.err.find("--data"), std::string::npos) << other.err;
+  const Outcome same = with("same.safetensors");
+  EXPECT_EQ(same.code, 0) << same.err;
+}
+
 TEST_F(Resume, ASecondProcessIsKeptOut) {
   std::vector<std::string> arguments = small_run("busy");
   *std::next(std::find(arguments.begin(), arguments.end(), "--epochs")) = "10000";

@@ -111,6 +111,19 @@ TEST(DataImageSet, ShrinkingASet) {
   EXPECT_EQ(shrink(set, 13).pixels.data(), set.pixels.data());
 }
 
+TEST(DataImageSet, FingerprintsTellSetsApart) {
+  const ImageSet set = example(20, 2);
+  const std::string same = example(20, 2).fingerprint();
+  EXPECT_EQ(set.fingerprint(), same);
+  EXPECT_TRUE(same.starts_with("20-")) << same;
+  EXPECT_NE(example(19, 2).fingerprint(), same);
+  EXPECT_NE(example(20, 4).fingerprint(), same) << "other labels";
+  EXPECT_NE(shrink(set, 5).fingerprint(), same) << "other sizes";
+  ImageSet renamed = set;
+  renamed.sources[3] += "x";
+  EXPECT_NE(renamed.fingerprint(), same);
+}
+
 TEST(DataImageSet, MissingLabelsAreReportedWithThePurpose) {
   Dataset data;
   data.name = "holiday";

@@ -212,6 +212,27 @@ TEST_F(PretrainTest, TheProbeLooksAtFixedImagesAndChangesNothing) {
   }
 }
 
+TEST_F(PretrainTest, ResumesOnItsOwnImagesAlone) {
+  Pretraining run(small_config(), data, Device::cpu());
+  Listener heard;
+  heard.stop_after = 3;
+  go(run, heard);
+  Dataset others = small_data();
+  others.train.sources[5] = "another";  // as many, of the same size
+  Pretraining elsewhere(small_config(), others, Device::cpu());
+  try {
+    elsewhere.resume(folder);
+    FAIL() << "other images were taken";
+  } catch (const InputError& error) {
+    EXPECT_NE(std::string(error.what()).find("other images"), std::string::npos) << error.what();
+  }
+  Checkpoint old = load_checkpoint(folder, Device::cpu());
+  ASSERT_EQ(old.metadata.erase("images"), 1U);
+  save_checkpoint(folder, old.tensors, old.metadata);
+  elsewhere.resume(folder);
+  EXPECT_EQ(elsewhere.progress().step, 3);
+}
+
 TEST_F(PretrainTest, AResumedRunProbesAsTheWholeOne) {
   PretrainConfig config = small_config();
   config.probe_every = 2;
