@@ -16,15 +16,11 @@ AVERAGED = ("ratio", "ratio_before_sm90", "roofline")
 
 
 def rows_of(path):
-    """(context, rows); a row that failed has its message instead of numbers."""
+    """Names and rows; a row that failed has its message instead of numbers."""
     with open(path) as file:
-        data = json.load(file)
-    rows = []
-    for entry in data["benchmarks"]:
-        name = entry["name"].split("/iterations:")[0]
-        if not name.startswith("geometric_means"):
-            rows.append((name, entry))
-    return data["context"], rows
+        entries = json.load(file)["benchmarks"]
+    named = [(entry["name"].split("/iterations:")[0], entry) for entry in entries]
+    return [(name, entry) for name, entry in named if not name.startswith("geometric_means")]
 
 
 def group_of(name):
@@ -47,11 +43,20 @@ def line(name, entry, note):
     return "| " + " | ".join([name, *cells, note]) + " |"
 
 
+def context_of(paths):
+    """What the files say of their machine; each may know only the ceilings of its own arithmetic."""
+    context = {}
+    for path in paths:
+        with open(path) as file:
+            context = json.load(file)["context"] | context
+    return context
+
+
 def merge(paths, to):
-    """One file of all rows, with the first file's context."""
-    files = [json.load(open(path)) for path in paths]
+    """One file of all rows."""
+    rows = [entry for path in paths for _, entry in rows_of(path)]
     with open(to, "w") as file:
-        json.dump({"context": files[0]["context"], "benchmarks": [entry for f in files for entry in f["benchmarks"]]}, file, indent=1)
+        json.dump({"context": context_of(paths), "benchmarks": rows}, file, indent=1)
 
 
 def main(paths):
@@ -63,21 +68,20 @@ def main(paths):
         return 2
     if merged:
         merge(paths, merged)
+    context = context_of(paths)
+    for key in ("commit", "device", "cudnn", "cublaslt", "copy_gb_per_second", "date"):
+        if key in context:
+            print(f"- {key}: {context[key]}")
+    print("- ceilings, TFLOP/s: " + ", ".join(f"{d} {float(context[k]):.0f}" for d in ("bf16", "tf32", "fp32") if (k := f"ceiling_{d}_tflops") in context))
+    print("\n| kernel | " + " | ".join(title for title, *_ in COLUMNS) + " | vendor's way |")
+    print("|---|" + "---:|" * len(COLUMNS) + "---|")
     everything = []
-    for path in paths:
-        context, rows = rows_of(path)
-        if not everything:
-            for key in ("device", "cudnn", "cublaslt", "copy_gb_per_second", "date"):
-                if key in context:
-                    print(f"- {key}: {context[key]}")
-            print("- ceilings, TFLOP/s: " + ", ".join(f"{d} {float(context[k]):.0f}" for d in ("bf16", "tf32", "fp32")
-                                                     if (k := f"ceiling_{d}_tflops") in context))
-            print("\n| kernel | " + " | ".join(title for title, *_ in COLUMNS) + " | vendor's way |")
-            print("|---|" + "---:|" * len(COLUMNS) + "---|")
-        for name, entry in rows:
-            note = "FAILED: " + entry.get("error_message", "") if entry.get("error_occurred") else entry.get("label", "")
-            print(line(name, {} if entry.get("error_occurred") else entry, note))
-        everything += [(name, entry) for name, entry in rows if not entry.get("error_occurred")]
+    for name, entry in (row for path in paths for row in rows_of(path)):
+        if entry.get("error_occurred"):
+            print(line(name, {}, "FAILED: " + entry.get("error_message", "")))
+        else:
+            print(line(name, entry, entry.get("label", "")))
+            everything.append((name, entry))
     for group, found in sorted(means(everything).items()):
         if found:
             print(line(f"**{group}, geometric mean**", found, ""))

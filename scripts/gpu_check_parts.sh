@@ -15,7 +15,28 @@ within() {
 not_passed() {
   echo "== $1: FAILED (exit code $2)"
   printf '\n| part | result |\n|---|---|\n| %s | FAILED (exit code %d), see above |\n' "$1" "$2" >>"$out/$1.log"
-  [ -s "$out/$1.json" ] || printf '{"part": "%s", "failed": true, "exit_code": %d}\n' "$1" "$2" >"$out/$1.json"
+  [ -s "$out/$1.json" ] || printf '{"part": "%s", "failed": true, "exit_code": %d, "commit": "%s"}\n' "$1" "$2" "$commit" >"$out/$1.json"
+}
+
+# What the source here is: its commit, with a checksum of what differs from it; "unknown" outside of git.
+source_commit() {
+  local head difference
+  head=$(git rev-parse HEAD 2>/dev/null) || { echo unknown; return; }
+  difference=$(git diff HEAD | cksum | cut -d' ' -f1)
+  if git diff --quiet HEAD; then echo "$head"; else echo "$head-dirty-$difference"; fi
+}
+packed_commit() { cat $packed/commit 2>/dev/null || echo unknown; }
+find_nvcc() { command -v nvcc || echo "${CUDA_HOME:-/usr/local/cuda}/bin/nvcc"; }
+
+# name_commit FILE: the commit that the programs were built from becomes a part of a JSON file.
+name_commit() {
+  "$python" - "$1" "$commit" <<'PYTHON' || echo "-- $1 does not name the commit"
+import json, sys
+path, commit = sys.argv[1:]
+data = json.load(open(path))
+named = {"commit": commit, **(data if isinstance(data, dict) else {"results": data})}
+with open(path, "w") as file: json.dump(named, file, indent=1)
+PYTHON
 }
 
 # A Python with torch for the comparison of steps; else any Python, for the tables.
@@ -29,12 +50,12 @@ find_python() {
 
 # Builds the preset cuda and gathers stripped programs with the libraries they need but the C and C++ ones.
 pack() {
-  local nvcc program bytes most=40000000
-  nvcc=$(command -v nvcc || echo "${CUDA_HOME:-/usr/local/cuda}/bin/nvcc")
-  if [ ! -x "$nvcc" ]; then
+  local program bytes most=40000000 built_from
+  if [ ! -x "$(find_nvcc)" ]; then
     echo "scripts/gpu_check.sh: no nvcc here and no $packed: run 'scripts/gpu_check.sh pack' where the toolkit is, copy $packed" >&2
     return 1
   fi
+  built_from=$(source_commit)
   cmake --preset cuda >/dev/null
   cmake --build build/cuda -j "$(nproc)" --target kagami_tests kagami_program kernels_vs_vendor pretrain_bench
   rm -rf "$packed"
@@ -46,17 +67,22 @@ pack() {
   done
   bytes=$(du -cb "$packed/kagami_tests" "$packed/lib" | tail -1 | cut -f1)
   echo "$packed: $(du -sh "$packed" | cut -f1); the tests with their libraries $((bytes / 1000000)) MB"
+  echo "$built_from" >"$packed/commit"
   [ "$bytes" -le $most ] || { echo "scripts/gpu_check.sh: that is more than $((most / 1000000)) MB" >&2; return 1; }
 }
 
-# Every test of CUDA code. The tests write what tensor-core instructions gave into $out/golden: copied to
+# Tests that read the checkout, which is not where the programs were built when they come from elsewhere. None concerns a
+# GPU; every other test runs, so that none of CUDA code is forgotten.
+of_the_checkout='Isa.*:Mlp.IsPyTorchs:Networks/ResNetReference.*:OpsList.*:OpsReference.*:Optimizer.AgreesWithPyTorch:Recipes.*:Repository*'
+
+# Every test. They write what tensor-core instructions gave into $out/golden: copied to
 # tests/kernels/golden they are what the emulator is compared with.
 part_verify() {
   local failed=0 small='Ptx*:CopyCuda*:SoftmaxCuda*:OptimizerCuda*:ContrastiveCuda*' sanitizer="not run: compute-sanitizer is not installed"
+  rm -rf "$out/golden"
   mkdir -p "$out/golden"
-  rm -f "$out/verify.json"
   KAGAMI_GOLDEN=$(realpath "$out")/golden KAGAMI_PROGRAM=$PWD/$packed/kagami within 300 $packed/kagami_tests --gtest_output="json:$out/verify.json" --gtest_brief=1 \
-    --gtest_filter='*Cuda*:Ptx*:Ops*:BatchNorm*:Conv*:Pool*:Device*-OpsReference*:OpsList*' || failed=1
+    --gtest_filter="-$of_the_checkout" || failed=1
   if command -v compute-sanitizer >/dev/null; then
     sanitizer="no errors"
     for tool in memcheck racecheck initcheck synccheck; do
@@ -84,18 +110,23 @@ PYTHON
 }
 
 # Rows in chunks, the most telling first: a chunk that is done stays done, so a second run goes on where time ran out.
+# What programs of another commit measured is measured again.
 part_kernels() {
-  local chunks=(
-    'bf16-resnet18=^conv/bf16/.*/resnet18' 'bf16-resnet50=^conv/bf16/.*/resnet50-256' 'bf16-norm=^batch_norm/bf16/.*/resnet18|^batch_norm/bf16/.*/resnet50-256'
-    'matmul=^matmul/' 'flat=^(augment|optimizer|ntxent|info_nce)/' 'tf32-resnet18=^conv/tf32/.*/resnet18' 'fp32-resnet18=^conv/fp32/.*/resnet18'
-    'fp32-norm=^batch_norm/fp32/.*/resnet18' 'bf16-resnet50-512=^conv/bf16/.*/resnet50-512' 'bf16-norm-512=^batch_norm/bf16/.*/resnet50-512'
-    'tf32-resnet50=^conv/tf32/.*/resnet50-256' 'fp32-resnet50=^conv/fp32/.*/resnet50-256')
-  local chunk file left=0
+  local chunks=('matmul=^matmul/' 'flat=^(augment|optimizer|ntxent|info_nce)/') arithmetic network pass
+  for arithmetic in bf16 tf32 fp32; do
+    for network in resnet18-cifar-1024 resnet50-256 resnet50-512; do
+      for pass in forward dgrad wgrad; do chunks+=("$arithmetic-$network-$pass=^conv/$arithmetic/$pass/$network/"); done
+      [ $arithmetic = tf32 ] || chunks+=("$arithmetic-$network-norm=^batch_norm/$arithmetic/.*/$network/")
+    done
+  done
+  local chunk only file left=0
   mkdir -p "$out/kernels"
+  for file in "$out"/kernels/*.json; do grep -qs "\"commit\": \"$commit\"" "$file" || rm -f "$file"; done
   for chunk in "${chunks[@]}"; do
     file=$out/kernels/${chunk%%=*}.json
     [ ! -s "$file" ] || continue
-    if within 300 $packed/kernels_vs_vendor --benchmark_filter="${chunk#*=}" --benchmark_out="$file.part" && [ -s "$file.part" ]; then
+    case $chunk in bf16*|tf32*|fp32*) only=(--dtype "${chunk%%-*}") ;; *) only=() ;; esac
+    if within 300 $packed/kernels_vs_vendor "${only[@]}" --benchmark_filter="${chunk#*=}" --benchmark_context="commit=$commit" --benchmark_out="$file.part" && [ -s "$file.part" ]; then
       mv "$file.part" "$file"
     else
       rm -f "$file.part"
@@ -128,7 +159,7 @@ part_train() {
   within 120 $packed/kagami pretrain --resume --out $runs/c
   same "$runs/a" "$runs/c" "a run that was stopped and resumed"
   within 240 $packed/kagami pretrain --data procedural --recipe apps/recipes/simclr-demo.ini --device cuda --out $runs/learns
-  cp $runs/learns/log.jsonl "$out/train.json"
+  "$python" -c 'import json, sys; json.dump([json.loads(line) for line in sys.stdin], sys.stdout)' <$runs/learns/log.jsonl >"$out/train.json"
   echo "| run | last line of its log |"
   echo "|---|---|"
   echo "| simclr-demo on the procedural images | $(tail -1 $runs/learns/log.jsonl) |"
