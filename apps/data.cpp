@@ -30,7 +30,7 @@ int pack(const Arguments& arguments) {
   options.accept_recipe();
   images.declare(options);
   if (!options.parse(arguments, std::cout)) return 0;
-  check(std::filesystem::path(out).extension() == ".safetensors", "--out: '", out, "' must end in .safetensors");
+  check_out(out, ".safetensors");
   images.compute.apply();
   const Dataset data = images.source.pack(out);
   std::cout << out << ": " << data.train.size() << " training and " << data.test.size() << " test images, "
@@ -123,7 +123,7 @@ int preview(const Arguments& arguments) {
   options.add("seed", call.seed, "N", "of the random draws");
   call.images.declare(options);
   if (!options.parse(arguments, std::cout)) return 0;
-  check(std::filesystem::path(call.out).extension() == ".png", "--out: '", call.out, "' must end in .png");
+  check_out(call.out, ".png");
   const Dataset data = call.images.open();
   call.rows = static_cast<int>(std::min<std::int64_t>(call.rows, data.train.size()));
   const ContactSheet sheet = draw(call, augment_policy(call.augmentation), data.train);

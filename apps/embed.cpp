@@ -71,8 +71,8 @@ int embed(const Arguments& arguments) {
   images.declare(options);
   device.declare(options);
   if (!options.parse(arguments, std::cout)) return 0;
-  check(std::filesystem::path(out).extension() == ".npy", "--out: '", out, "' must end in .npy");
-  network.resolve(images.source);
+  check_out(out, ".npy");
+  network.resolve(options, images.source);
   images.compute.apply();
   const Encoder encoder = network.load(device);
   const Dataset data = images.source.open();

@@ -1,5 +1,7 @@
 #include "apps/encoder.h"
 
+#include <set>
+
 #include "engine/autograd.h"
 #include "engine/checkpoint.h"
 #include "engine/error.h"
@@ -17,6 +19,22 @@ struct WeightsNetwork {
   std::unique_ptr<Backbone> backbone;
 };
 
+/// "layer" of "layer4.0.conv1.weight": the part of a network that a tensor belongs to, without its number.
+std::string part_of(const std::string& tensor) {
+  const std::string first = tensor.substr(0, tensor.find('.'));
+  return first.substr(0, first.find_last_not_of("0123456789") + 1);
+}
+
+/// The first tensor of a backbone that the network has no place for, as another architecture leaves; heads and what
+/// else a file holds are none. Empty where all found their place.
+std::string first_surplus(const Params& params, const LoadReport& report) {
+  std::set<std::string> parts;
+  for (const Segment& segment : params.segments()) parts.insert(part_of(segment.name));
+  for (const std::string& name : report.unexpected)
+    if (parts.contains(part_of(name))) return name;
+  return {};
+}
+
 void load_weights_into(Params& params, const SafetensorsFile& file, const std::string& arch) {
   const std::string hint = "; is it another --arch, --stem or --width?";
   LoadReport report;
@@ -28,6 +46,8 @@ void load_weights_into(Params& params, const SafetensorsFile& file, const std::s
   if (!report.missing.empty())
     throw InputError(text(file.path().string(), ": ", report.missing.size(), " tensors of ", arch,
                           " are missing, the first is '", report.missing.front(), "'", hint));
+  const std::string surplus = first_surplus(params, report);
+  check(surplus.empty(), file.path().string(), ": ", arch, " has no '", surplus, "'", hint);
 }
 
 Encode encode_with(std::shared_ptr<Method> method, Layer layer) {
@@ -55,17 +75,23 @@ Encoder untrained_encoder(const PretrainOptions& run, Device device, const Preci
 }
 
 Encoder encoder_of_run(const fs::path& folder, const PretrainOptions& run, Device device, const Precision& precision,
-                       Layer layer) {
+                       Layer layer, bool previous) {
   const std::shared_ptr<Method> method = method_info(run.config.method).make(run.config, device, precision);
-  const Checkpoint checkpoint = load_checkpoint(folder, Device::cpu());
-  load_network(*method, checkpoint, checkpoint_path(folder).string());
+  const Checkpoint checkpoint = load_checkpoint(folder, Device::cpu(), previous);
+  load_network(*method, checkpoint, folder.string());
   return {encode_with(method, layer), device, evaluation_transform(run.config.view_policies[0]),
           text(folder.string(), " after step ", checkpoint.metadata.at("step"))};
+}
+
+void declare_previous_checkpoint(Options& options, bool& previous) {
+  options.add("previous-checkpoint", previous, "with --run: the checkpoint before the last, where that is damaged")
+      .transient();
 }
 
 void EncoderOptions::declare(Options& options, bool layers) {
   options.group("Network");
   options.add("run", run, "RUN", "the folder of a run: its network, as it learned it").once();
+  declare_previous_checkpoint(options, previous_checkpoint);
   options.add("weights", weights, "FILE", "or a .safetensors file with torchvision's parameter names").once();
   options.add("arch", arch, "NAME", "its architecture").one_of(backbone_names());
   options.add("stem", stem, "NAME", "its first layers").one_of({"imagenet", "cifar", "cifar-s2"});
@@ -79,23 +105,25 @@ void EncoderOptions::declare(Options& options, bool layers) {
         .one_of({"h", "projector"});
 }
 
-void EncoderOptions::resolve(DataSource& source) {
+void EncoderOptions::resolve(const Options& options, DataSource& source) {
   check(run.empty() || weights.empty(), "--run and --weights exclude each other: give one network");
   check(!run.empty() || !weights.empty(), "give a network: --run RUN, or --weights FILE with --arch and --stem");
   check(run.empty() || layer == "h" || weights.empty(), "--layer projector needs --run");
   if (run.empty()) {
+    check(!previous_checkpoint, "--previous-checkpoint needs --run");
     check(layer == "h", "--layer projector: a weights file has no projector; give a run with --run");
     return;
   }
   read_run(run, saved_);
-  source.inherit(saved_.source);
+  source.inherit(saved_.source, options);
 }
 
 Encoder EncoderOptions::load(const DeviceOption& where) const {
   const Device device = where.device();
   const Precision precision = where.precision_on(device);
   if (run.empty()) return load_weights(device, precision);
-  return encoder_of_run(run, saved_, device, precision, layer == "h" ? Layer::h : Layer::projector);
+  return encoder_of_run(run, saved_, device, precision, layer == "h" ? Layer::h : Layer::projector,
+                        previous_checkpoint);
 }
 
 Encoder EncoderOptions::load_weights(Device device, const Precision& precision) const {

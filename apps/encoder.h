@@ -21,20 +21,24 @@ struct Encoder {
 
 enum class Layer { h, projector };
 
-/// The network of a run as its checkpoint has it, or as it was before the first step.
+/// The network of a run as its checkpoint (`previous`: the one before the last) has it, or as it was before the first
+/// step.
 Encoder encoder_of_run(const std::filesystem::path& folder, const PretrainOptions& run, Device device,
-                       const Precision& precision, Layer layer = Layer::h);
+                       const Precision& precision, Layer layer = Layer::h, bool previous = false);
 Encoder untrained_encoder(const PretrainOptions& run, Device device, const Precision& precision);
+
+void declare_previous_checkpoint(Options& options, bool& previous);
 
 /// The options with which a command names its network.
 struct EncoderOptions {
   std::string run, weights, arch = "resnet18", stem = "cifar", augmentation, layer = "h";
   int width = 0, size = 0;
+  bool previous_checkpoint = false;
 
   /// `layers`: whether --layer makes sense.
   void declare(Options& options, bool layers);
   /// Reads the run's options; where the command has no --data, the images are the run's. Call before load().
-  void resolve(DataSource& source);
+  void resolve(const Options& options, DataSource& source);
   Encoder load(const DeviceOption& where) const;
 
  private:

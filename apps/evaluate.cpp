@@ -35,6 +35,7 @@ void print_row(const std::string& name, const LabelledSplits& sets, const KnnOpt
 
 int evaluate(const Arguments& arguments) {
   std::string folder;
+  bool previous = false;
   ImageOptions images;
   DeviceOption device;
   KnnOptions neighbours;
@@ -46,6 +47,7 @@ int evaluate(const Arguments& arguments) {
   options.example("evaluate --run runs/first --train-images 5000 --test-images 2000", "the same, sooner");
   options.group("Network");
   options.add("run", folder, "RUN", "the folder of a run").once();
+  declare_previous_checkpoint(options, previous);
   options.accept_recipe();
   images.declare(options);
   device.declare(options);
@@ -53,13 +55,13 @@ int evaluate(const Arguments& arguments) {
   check(!folder.empty(), "--run is missing: give the folder of a run");
   PretrainOptions run;
   read_run(folder, run);
-  images.source.inherit(run.source);
+  images.source.inherit(run.source, options);
   const Dataset data = images.open();
   check_labels(data, "kagami evaluate");
   neighbours.k = static_cast<int>(std::min<std::int64_t>(neighbours.k, data.train.size()));
   const Device where = device.device();
   const Precision precision = device.precision_on(where);
-  const Encoder trained = encoder_of_run(folder, run, where, precision);
+  const Encoder trained = encoder_of_run(folder, run, where, precision, Layer::h, previous);
   const Encoder untrained = untrained_encoder(run, where, precision);
   std::cout << data.train.size() << " training and " << data.test.size() << " test images of '" << data.name << "', "
             << data.class_names.size() << " classes\n\n"

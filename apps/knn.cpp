@@ -31,7 +31,7 @@ int knn(const Arguments& arguments) {
   images.declare(options);
   device.declare(options);
   if (!options.parse(arguments, std::cout)) return 0;
-  network.resolve(images.source);
+  network.resolve(options, images.source);
   const Dataset data = images.open();
   check_labels(data, "kagami knn");
   const Encoder encoder = network.load(device);

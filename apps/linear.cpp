@@ -68,7 +68,7 @@ int linear(const Arguments& arguments) {
       "chosen on a tenth of the training images, never on the test images.");
   declare(options, call);
   if (!options.parse(arguments, std::cout)) return 0;
-  call.network.resolve(call.images.source);
+  call.network.resolve(options, call.images.source);
   const Dataset data = call.images.open();
   check_labels(data, "kagami linear");
   const Encoder encoder = call.network.load(call.device);

@@ -45,12 +45,17 @@ void DataSource::declare(Options& options) {
   options.add("test-images", test_images, "N", "use at most this many test images; 0: all").between(0, 1e15);
 }
 
-void DataSource::inherit(const DataSource& run) {
+void DataSource::inherit(const DataSource& run, const Options& options) {
   if (!data.empty()) return;
-  const std::int64_t train = train_images, test = test_images;
-  *this = run;
-  if (train > 0) train_images = train;
-  if (test > 0) test_images = test;
+  const auto inherit_unless_given = [&](const char* option, auto& mine, const auto& of_run) {
+    if (!options.given(option)) mine = of_run;
+  };
+  data = run.data;
+  inherit_unless_given("val-fraction", val_fraction, run.val_fraction);
+  inherit_unless_given("max-side", max_side, run.max_side);
+  inherit_unless_given("skip-unreadable", skip_unreadable, run.skip_unreadable);
+  inherit_unless_given("train-images", train_images, run.train_images);
+  inherit_unless_given("test-images", test_images, run.test_images);
 }
 
 ImageSet subset(const ImageSet& set, std::int64_t count) {

@@ -17,8 +17,8 @@ struct DataSource {
   std::int64_t train_images = 0, test_images = 0;  ///< 0: all
 
   void declare(Options& options);
-  /// Where no --data was given: the images of a run, and its numbers of images unless others were given.
-  void inherit(const DataSource& run);
+  /// Where no --data was given: the images of a run, and its other options but for those that were given.
+  void inherit(const DataSource& run, const Options& options);
   /// Reads the images; shows progress and says what was left out, on standard error.
   Dataset open() const;
   /// The same as a packed file; a folder passes through image after image. Returns what was packed.

@@ -52,6 +52,11 @@ std::string bounds_text(double low, double high, bool exclusive) {
 
 }  // namespace
 
+void check_out(const std::string& out, const std::string& extension) {
+  check(!out.empty(), "--out is missing: give a ", extension, " file");
+  check(std::filesystem::path(out).extension() == extension, "--out: '", out, "' must end in ", extension);
+}
+
 std::string number_text(double value) { return chars_of(value); }
 
 Option& Option::one_of(std::vector<std::string> values) { return values_ = std::move(values), *this; }

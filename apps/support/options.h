@@ -97,6 +97,9 @@ class Options {
   bool help_wanted_ = false;
 };
 
+/// Throws InputError unless --out names a file with this ending.
+void check_out(const std::string& out, const std::string& extension);
+
 /// Shortest text that reads back as the same number.
 std::string number_text(double value);
 

@@ -68,6 +68,8 @@ TEST(DataCommand, BadInputIsOneLineAndACode) {
       {"text named .jpg", {"data", "pack", "--data", "texts", "--out", "a.safetensors"}, 2, "a.jpg"},
       {"truncated JPEG", {"data", "pack", "--data", "cut", "--out", "a.safetensors"}, 2, "b.jpg"},
       {"no data", {"data", "pack", "--out", "a.safetensors"}, 2, "--data is missing"},
+      {"no output", {"data", "pack", "--data", "procedural:20"}, 2, "--out is missing"},
+      {"no output", {"data", "preview", "--data", "procedural:20"}, 2, "--out is missing"},
       {"wrong ending", {"data", "pack", "--data", "procedural:20", "--out", "a.zip"}, 2, ".safetensors"},
       {"no such folder", {"data", "pack", "--data", "procedural:20", "--out", "none/a.safetensors"}, 2, "none/"},
       {"file is no set", {"data", "pack", "--data", "notes.txt", "--out", "a.safetensors"}, 2, "notes.txt"},

@@ -62,6 +62,65 @@ TEST_F(Evaluate, EmbedsEveryImageInOrder) {
   EXPECT_EQ(std::count(names.begin(), names.end(), '\n'), 144);
 }
 
+TEST_F(Evaluate, ADamagedCheckpointNamesAWayOnThatWorks) {
+  std::filesystem::copy(folder() / "run", folder() / "damaged");
+  write_content(checkpoint_path(folder() / "damaged"), "x");
+  const std::vector<std::string> commands[] = {{"knn"}, {"embed", "--out", "f.npy"}, {"evaluate"}};
+  for (std::vector<std::string> arguments : commands) {
+    arguments.insert(arguments.end(), {"--run", "damaged"});
+    const Outcome refused = call(arguments);
+    EXPECT_EQ(refused.code, 2);
+    EXPECT_TRUE(one_line(refused.err)) << refused.err;
+    EXPECT_NE(refused.err.find("add --previous-checkpoint"), std::string::npos) << refused.err;
+    arguments.push_back("--previous-checkpoint");
+    const Outcome taken = call(arguments);
+    EXPECT_EQ(taken.code, 0) << taken.err;
+  }
+}
+
+TEST_F(Evaluate, OptionsBesideARunAreNotDropped) {
+  const auto images = [](const std::vector<std::string>& more) {
+    std::vector<std::string> arguments{"knn", "--run", "subset"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return call(arguments).out;
+  };
+  ASSERT_EQ(call(small_run("subset", {"--train-images", "40"})).code, 0);
+  EXPECT_NE(images({}).find("40 training and 24 test images"), std::string::npos);
+  EXPECT_NE(images({"--train-images", "0"}).find("120 training and 24 test images"), std::string::npos);
+}
+
+/// The network of a run as other programs write it: torchvision's names, with a classifier on top.
+void export_weights(const std::filesystem::path& run, const std::filesystem::path& file) {
+  std::vector<NamedTensor> tensors;
+  for (const NamedTensor& t : load_checkpoint(run, Device::cpu()).tensors)
+    if (t.name.starts_with("encoder.")) tensors.push_back({t.name.substr(8), t.tensor});
+  tensors.push_back({"fc.weight", Tensor::full({10, 16}, 0, DType::f32, Device::cpu())});
+  tensors.push_back({"bn1.num_batches_tracked", Tensor::full({}, 0, DType::f32, Device::cpu())});
+  write_tensors(file, tensors, {});
+}
+
+TEST_F(Evaluate, WeightsOfAnotherArchitectureAreRefused) {
+  std::vector<std::string> deeper = small_run("deeper");
+  *std::find(deeper.begin(), deeper.end(), "resnet8") = "resnet14";
+  ASSERT_EQ(call(deeper).code, 0);
+  export_weights(folder() / "run", folder() / "8.safetensors");
+  export_weights(folder() / "deeper", folder() / "14.safetensors");
+  const auto embed = [](const std::string& weights, const std::string& arch) {
+    return call({"embed", "--weights", weights, "--arch", arch, "--width", "4", "--stem", "cifar-s2", "--data",
+                 "procedural:20", "--device", "cpu", "--out", "w.npy"});
+  };
+  for (const char* weights : {"14.safetensors", "deeper/checkpoint.safetensors"}) {
+    EXPECT_EQ(embed(weights, "resnet14").code, 0);
+    const Outcome refused = embed(weights, "resnet8");
+    EXPECT_EQ(refused.code, 2);
+    EXPECT_TRUE(one_line(refused.err)) << refused.err;
+    EXPECT_NE(refused.err.find("resnet8 has no 'layer1.1."), std::string::npos) << refused.err;
+  }
+  EXPECT_EQ(embed("8.safetensors", "resnet8").code, 0);
+  EXPECT_EQ(embed("run/checkpoint.safetensors", "resnet8").code, 0);
+  EXPECT_EQ(embed("8.safetensors", "resnet14").code, 2);
+}
+
 TEST_F(Evaluate, InfoOfARunAndOfItsCheckpoint) {
   const Outcome run = call({"info", "run"});
   EXPECT_EQ(run.code, 0) << run.err;
@@ -84,7 +143,9 @@ TEST_F(Evaluate, BadInputIsOneLineAndACode) {
       {{"knn", "--run", "run", "--weights", "x"}, "exclude each other"},
       {{"linear", "--run", "run", "--protocol", "sdg"}, "did you mean 'sgd'?"},
       {{"linear", "--weights", "text.safetensors", "--data", "procedural:50", "--device", "cpu"}, "text.safetensors"},
+      {{"embed", "--run", "run"}, "--out is missing"},
       {{"embed", "--run", "run", "--out", "features.txt"}, ".npy"},
+      {{"knn", "--weights", "x", "--previous-checkpoint"}, "--previous-checkpoint needs --run"},
       {{"embed", "--weights", "none.safetensors", "--data", "procedural:50", "--device", "cpu", "--out", "f.npy"},
        "none.safetensors"},
       {{"embed", "--weights", "run/checkpoint.safetensors", "--arch", "resnet50", "--data", "procedural:50", "--device",
