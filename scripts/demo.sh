@@ -24,7 +24,8 @@ done
 case $data in /*|procedural*) ;; *) [ ! -e "$OLDPWD/$data" ] || data=$OLDPWD/$data ;; esac
 
 # The compute capability and name of the first GPU; its own architecture alone builds in minutes.
-gpu=$(nvidia-smi --query-gpu=compute_cap,name --format=csv,noheader 2>/dev/null | head -1) || gpu=
+gpu=$(nvidia-smi --query-gpu=compute_cap,name --format=csv,noheader 2>/dev/null) || gpu=
+gpu=${gpu%%$'\n'*}
 nvcc=$(command -v nvcc || echo "${CUDA_HOME:-/usr/local/cuda}/bin/nvcc")
 architecture=$(cut -d, -f1 <<<"$gpu" | tr -d .) name=${gpu#*, }
 case $architecture in 90) architecture=90a ;; esac
@@ -33,7 +34,7 @@ if [[ ! $gpu =~ ^[0-9]+\.[0-9]+, ]]; then
   echo "Building without CUDA: nvidia-smi shows no GPU."
 elif [ ! -x "$nvcc" ]; then
   echo "Building without CUDA: there is a GPU, $name, but no nvcc (PATH, CUDA_HOME, /usr/local/cuda)."
-elif [ "${gpu%%.*}" -lt 8 ] || ! "$nvcc" --list-gpu-code | grep -qx "sm_${architecture%a}"; then
+elif [ "${gpu%%.*}" -lt 8 ] || ! grep -qx "sm_${architecture%a}" <<<"$("$nvcc" --list-gpu-code)"; then
   echo "Building without CUDA: Kagami's kernels or this nvcc have nothing for $name (sm_$architecture)."
 else
   echo "Building with CUDA for $name (sm_$architecture)."

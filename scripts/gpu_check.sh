@@ -32,10 +32,11 @@ done
 case " ${parts[*]} " in
   *" pack "*) pack; exit 0 ;;
 esac
-if ! gpu=$(nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader 2>/dev/null | head -1) || [ -z "$gpu" ]; then
+if ! gpu=$(nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader 2>/dev/null) || [ -z "$gpu" ]; then
   echo "scripts/gpu_check.sh: nvidia-smi shows no GPU: nothing can be checked here" >&2
   exit 1
 fi
+gpu=${gpu%%$'\n'*}
 source=$(source_commit)
 if [ ! -x $packed/kagami_tests ] || { [ -x "$(find_nvcc)" ] && [ "$source" != unknown ] && [ "$source" != "$(packed_commit)" ]; }; then pack; fi
 commit=$(packed_commit)
