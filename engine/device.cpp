@@ -56,7 +56,7 @@ Device Device::cuda(int number) {
   const int count = cuda::device_count(&why);
   check(number >= 0 && number < count, "cuda:", number, ": no such device",
         count == 0 ? "; " + why : text(", there are ", count));
-  if (states.empty()) states.resize(static_cast<std::size_t>(count));
+  if (states.size() < static_cast<std::size_t>(count)) states.resize(static_cast<std::size_t>(count));
   const State*& state = states[static_cast<std::size_t>(number)];
   if (!state) {
     auto* made = new State(number, {[number](std::size_t bytes) { return cuda::allocate(number, bytes); },
@@ -74,7 +74,10 @@ Device Device::cuda(int number) {
 }
 
 bool Device::emulated() const { return state_->properties.emulated; }
-Cuda Device::as_cuda() const { return {&state_->memory, state_->stream, state_->properties.multiprocessors}; }
+Cuda Device::as_cuda() const {
+  cuda::make_current(state_->number);
+  return {&state_->memory, state_->stream, state_->properties.multiprocessors};
+}
 
 CUstream_st* Device::feed_stream() const { return state_->feed; }
 
@@ -121,7 +124,7 @@ void Device::clear(void* to, std::size_t bytes) const {
     std::memset(to, 0, bytes);
     return;
   }
-  cuda::fill_bytes(to, 0, bytes, state_->stream);
+  cuda::fill_bytes(to, 0, bytes, as_cuda().stream);
 }
 
 void Device::synchronize() const {

@@ -29,7 +29,11 @@ using Pinned = std::unique_ptr<std::byte, ReleasePinned>;
 /// A point in a stream; before it is recorded there is nothing to wait for. On the CPU nothing is ever late.
 class Event {
  public:
-  explicit Event(const Device& device) : event_(device.is_cpu() ? nullptr : cuda::create_event()) {}
+  explicit Event(const Device& device) {
+    if (device.is_cpu()) return;
+    device.as_cuda();  // an event is the current device's
+    event_.reset(cuda::create_event());
+  }
   void record(CUstream_st* stream) { cuda::record(event_.get(), stream); }
   void hold_back(CUstream_st* stream) const { cuda::wait(stream, event_.get()); }
   void wait() const {

@@ -20,7 +20,15 @@ bool pageable(const void* memory) {
   return attributes.type == cudaMemoryTypeUnregistered;
 }
 
-void use(int device) { check(cudaSetDevice(device), "cudaSetDevice"); }
+/// Null where there is no more memory.
+void* unless_out_of_memory(cudaError_t status, void* memory, const char* what) {
+  if (status == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    return nullptr;
+  }
+  check(status, what);
+  return memory;
+}
 
 /// Frees without throwing; at the end of the program the runtime may be gone already.
 void ignore(cudaError_t) { cudaGetLastError(); }
@@ -71,27 +79,24 @@ void check(int status, const char* what) {
   throw std::runtime_error(std::string(what) + ": " + cudaGetErrorString(static_cast<cudaError_t>(status)));
 }
 
+void make_current(int device) { check(cudaSetDevice(device), "cudaSetDevice"); }
+
 void* allocate(int device, std::size_t bytes) {
-  use(device);
+  make_current(device);
   void* memory = nullptr;
   const cudaError_t status = cudaMalloc(&memory, bytes);
-  if (status == cudaErrorMemoryAllocation) {
-    cudaGetLastError();
-    return nullptr;
-  }
-  check(status, "cudaMalloc");
-  return memory;
+  return unless_out_of_memory(status, memory, "cudaMalloc");
 }
 void release(int, void* memory) { ignore(cudaFree(memory)); }
 void* allocate_pinned(std::size_t bytes) {
   void* memory = nullptr;
-  check(cudaMallocHost(&memory, bytes), "cudaMallocHost");
-  return memory;
+  const cudaError_t status = cudaMallocHost(&memory, bytes);
+  return unless_out_of_memory(status, memory, "cudaMallocHost");
 }
 void release_pinned(void* memory) { ignore(cudaFreeHost(memory)); }
 
 CUstream_st* create_stream(int device) {
-  use(device);
+  make_current(device);
   cudaStream_t stream = nullptr;
   check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreate");
   return stream;

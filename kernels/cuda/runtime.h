@@ -24,13 +24,16 @@ struct DeviceProperties {
 int device_count(std::string* why_none = nullptr);
 DeviceProperties properties(int device);
 
+/// The device of this thread's next launches, events and replays, which belong to its streams alone.
+void make_current(int device);
+
 /// Throws std::runtime_error naming `what` unless `status` (a cudaError_t) is success.
 void check(int status, const char* what);
 
 /// Null when the device has no more memory. Aligned to 256 bytes.
 void* allocate(int device, std::size_t bytes);
 void release(int device, void* memory);
-/// Host memory that the device copies from and to without the processor.
+/// Host memory that devices copy from and to without the processor; null when there is no more of it.
 void* allocate_pinned(std::size_t bytes);
 void release_pinned(void* memory);
 
@@ -43,7 +46,7 @@ void synchronize(CUstream_st* stream);
 void copy(void* to, const void* from, std::size_t bytes, CUstream_st* stream);
 void fill_bytes(void* to, int value, std::size_t bytes, CUstream_st* stream);
 
-CUevent_st* create_event();
+CUevent_st* create_event();  ///< of the current device
 void destroy_event(CUevent_st* event);
 void record(CUevent_st* event, CUstream_st* stream);
 /// Later work of `stream` begins when the event has happened.

@@ -101,7 +101,9 @@ void release_block(void* memory) {
 
 }  // namespace
 
-int device_count(std::string*) { return 1; }
+int device_count(std::string*) { return emulator::config().devices; }
+
+void make_current(int device) { current_device = device; }
 
 DeviceProperties properties(int) {
   const int arch = emulator::config().arch;
@@ -113,13 +115,17 @@ void check(int status, const char* what) {
   if (status != 0) throw std::runtime_error(std::string(what) + ": error " + std::to_string(status));
 }
 
-void* allocate(int, std::size_t bytes) { return allocate_block(bytes, false); }
+void* allocate(int device, std::size_t bytes) {
+  make_current(device);
+  return allocate_block(bytes, false);
+}
 void release(int, void* memory) { release_block(memory); }
 void* allocate_pinned(std::size_t bytes) { return allocate_block(bytes, true); }
 void release_pinned(void* memory) { release_block(memory); }
 
 CUstream_st* create_stream(int device) {
   const Hold hold(machine().guard);
+  make_current(device);
   auto* stream = new CUstream_st;
   stream->device = device;
   machine().add(stream);

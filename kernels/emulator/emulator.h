@@ -50,10 +50,11 @@ struct Config {
   int workers = 1;                  // OS threads that run blocks
   size_t stack_bytes = 64 << 10;    // per CUDA thread; the sanitizers get more
   int arch = 86;                    // 80, 86, 89 or 90: how much shared memory a block may have
-  size_t memory = size_t{4} << 30;  // of the device, bytes
+  size_t memory = size_t{4} << 30;  // of all devices together, bytes
+  int devices = 1;
 };
 /// Of the whole process; the environment sets the defaults: KAGAMI_EMULATOR_SEED, _ORDER, _ASYNC, _WORKERS, _ARCH,
-/// _MEMORY.
+/// _MEMORY, _DEVICES.
 Config& config();
 /// Bytes of shared memory a block may have, static and dynamic together.
 size_t shared_limit(int arch);

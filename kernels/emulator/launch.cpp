@@ -26,6 +26,7 @@ Config& config() {
     d.async = Async(env("KAGAMI_EMULATOR_ASYNC", long(Async::random)));
     d.workers = int(env("KAGAMI_EMULATOR_WORKERS", 1));
     d.memory = size_t(env("KAGAMI_EMULATOR_MEMORY", long(d.memory)));
+    d.devices = int(env("KAGAMI_EMULATOR_DEVICES", d.devices));
     const char* arch = std::getenv("KAGAMI_EMULATOR_ARCH");  // sm_86, or 86
     if (arch) d.arch = std::atoi(std::strncmp(arch, "sm_", 3) == 0 ? arch + 3 : arch);
     shared_limit(d.arch);

@@ -22,6 +22,9 @@ void Machine::remove(CUstream_st* stream) {
 
 void Machine::queue(CUstream_st* stream, Kind kind, std::function<void()> run) {
   throw_kept_error();
+  if (kind == Kind::kernel && stream->device != current_device)
+    throw Error("a launch on a stream of device " + std::to_string(stream->device) + " while device " +
+                std::to_string(current_device) + " is current; call make_current first");
   if (Capture* capture = stream->capture.get()) {
     capture->graph.nodes.push_back({std::move(run), stream->frontier});
     capture->graph.kernels += kind == Kind::kernel;
@@ -33,6 +36,9 @@ void Machine::queue(CUstream_st* stream, Kind kind, std::function<void()> run) {
 }
 
 void Machine::record(CUevent_st* event, CUstream_st* stream) {
+  if (event->device != stream->device)
+    throw Error("record: the event is of device " + std::to_string(event->device) + ", the stream of device " +
+                std::to_string(stream->device));
   event->captured = stream->capture != nullptr;
   event->capture = stream->capture;
   event->frontier = stream->frontier;

@@ -99,6 +99,8 @@ class Machine {
 
 Machine& machine();
 
+inline thread_local int current_device = 0;  ///< see cuda::make_current()
+
 }  // namespace kagami::emulator::detail
 
 struct CUstream_st {
@@ -109,6 +111,7 @@ struct CUstream_st {
 };
 
 struct CUevent_st {
+  int device = kagami::emulator::detail::current_device;
   std::shared_ptr<kagami::emulator::detail::Happening> last;
   std::weak_ptr<kagami::emulator::detail::Capture> capture;  ///< when it was recorded in one
   std::vector<int> frontier;

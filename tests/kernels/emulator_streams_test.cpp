@@ -61,6 +61,17 @@ class EmulatorStreams : public testing::Test {
   void move_x_to_y(const Stream& stream) { launch<move>(stream.device(), dim3{1}, dim3{n}, 0, x.data(), y.data()); }
 };
 
+TEST_F(EmulatorStreams, ADeviceThatIsNotCurrentTakesNoLaunch) {
+  cuda::make_current(1);
+  EXPECT_TRUE(mentions(error_of([&] { add_to_x(first, 1); }), "a stream of device 0 while device 1 is current"));
+  const Event other;
+  EXPECT_TRUE(mentions(error_of([&] { cuda::record(other.get, first.get); }), "the event is of device 1"));
+  cuda::make_current(0);
+  add_to_x(first, 1);
+  cuda::synchronize(first.get);
+  EXPECT_EQ(x.host(), all(2));
+}
+
 TEST_F(EmulatorStreams, WorkOfAStreamRunsInOrderWhenTheHostWaits) {
   under_every_schedule([&] {
     cuda::copy(x.data(), all(1).data(), n * sizeof(float), first.get);
