@@ -70,6 +70,7 @@ mutant gemm_columns_unguarded gemm_operands.cuh 'MatmulCuda*' 's|min(N, result.c
 mutant conv_no_top_edge conv_operands.cuh '*Conv2dCuda*' 's|static_cast<unsigned>(h) < static_cast<unsigned>(pixels_.height) &&|h < pixels_.height \&\&|'
 mutant conv_one_tap_a_step conv_operands.cuh '*Conv2dCuda*' 's|while (channel_ >= pixels_.channels)|if (channel_ >= pixels_.channels)|'
 mutant conv_taps_backwards conv_operands.cuh '*Conv2dCuda*' 's|from.row + window.direction \* tap_row_|from.row + tap_row_|'
+mutant wgrad_split_drops_its_tail gemm.cuh '*Conv2dCuda*' 's|tiles = (depth + Core::depth - 1) / Core::depth|tiles = (depth + (range.step > 0 \&\& z > 0 ? 0 : Core::depth - 1)) / Core::depth|'
 # Batch norm.
 mutant bn_sums_not_awaited batch_norm.cuh 'BatchNormCuda*' '/values\[i\]\[thread()\] = v\[i\];/,/double sum/s|__syncthreads();||'
 mutant bn_sums_overwritten batch_norm.cuh 'BatchNormCuda*' '/__device__ double add(const/,/#pragma/s|__syncthreads();||'
@@ -87,6 +88,13 @@ mutant contrastive_keeps_what_is_no_negative contrastive.cu 'ContrastiveCuda*' '
 mutant contrastive_queue_without_its_tail contrastive.cu 'ContrastiveCuda*' 's/!met.has(column) || //'
 mutant contrastive_low_halves_lost contrastive.cu 'ContrastiveCuda*' '/a.low, b.high/d'
 mutant contrastive_hides_nan contrastive.cu 'ContrastiveCuda*' 's/more.largest = larger_or_nan(of_eight\[half \* 2 + c\], more.largest)/more.largest = of_eight[half * 2 + c] > more.largest ? of_eight[half * 2 + c] : more.largest/'
+# Softmax, dropout, pooling, optimizers.
+mutant softmax_maximum_stays softmax.cu 'SoftmaxCuda*' 's|largest = Team::reduce(largest, cuda::Larger{})|largest = 0|'
+mutant dropout_keeps_by_other_words dropout.cu 'DropoutCuda*' 's|dropout_keeps(words\[k\]|dropout_keeps(words[3 - k]|'
+mutant pool_ties_go_to_the_last pool.cu 'PoolCuda*' 's|value > best\[k\]|value >= best[k]|'
+mutant pool_forgets_overlapping_windows pool.cu 'PoolCuda*' 's|(reach - shape.kernel) / shape.stride + 1|reach / shape.stride|'
+mutant adamw_uncorrected optimizer.cu 'OptimizerCuda*' 's|\*result = adamw_corrections(.*;|& result->first = 1;|'
+mutant target_follows_old_parameters optimizer.cu 'OptimizerCuda*' 's|write(p, copy, i, value);|const float before = p[i]; &|; s|ema_step(ema, followed, value)|ema_step(ema, followed, before)|'
 # Reductions and the rest.
 mutant reduce_overwritten reduce.cuh 'ReduceCuda*:Ops*:ContrastiveCuda*' 's|__syncthreads();  // the reduction before may still be read||'
 mutant reduce_not_awaited reduce.cuh 'ReduceCuda*:Ops*' '/of_warp\[threadIdx.x \/ warp_lanes\] = value/,/value = of_warp/s|__syncthreads();||'
