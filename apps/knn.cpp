@@ -1,6 +1,7 @@
 // kagami knn: what features are worth without training anything on them.
 #include "ssl/knn.h"
 
+#include <algorithm>
 #include <iostream>
 
 #include "apps/commands.h"
@@ -34,6 +35,7 @@ int knn(const Arguments& arguments) {
   network.resolve(options, images.source);
   const Dataset data = images.open();
   check_labels(data, "kagami knn");
+  if (!options.given("k")) neighbours.k = static_cast<int>(std::min<std::int64_t>(neighbours.k, data.train.size()));
   const Encoder encoder = network.load(device);
   const LabelledSplits sets = features_of_splits(data, encoder);
   const double accuracy = knn_accuracy(sets.train.features, sets.train.labels, sets.test.features, sets.test.labels,

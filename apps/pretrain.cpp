@@ -199,9 +199,10 @@ int train(const Call& call, const Dataset& data, const std::string& config, RunF
   PretrainOutcome outcome;
   try {
     outcome = pretraining.run(folder.path(), reporter, stop);
-  } catch (const InputError&) {
-    throw;
   } catch (const std::exception& error) {
+    const bool nothing_done = !call.resume && pretraining.progress().step == 0;
+    if (nothing_done) folder.withdraw();  // so that the next try finds the folder as this one did
+    if (nothing_done || dynamic_cast<const InputError*>(&error)) throw;
     throw std::runtime_error(text(error.what(), "; ", reporter.what_is_safe()));
   }
   if (outcome == PretrainOutcome::stopped) {

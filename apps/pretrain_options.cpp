@@ -69,7 +69,7 @@ void PretrainOptions::declare_network(Options& options) {
   options.add("stem", config.stem, "NAME", "its first layers (7x7 and pooled, 3x3, 3x3 of stride 2)")
       .one_of({"imagenet", "cifar", "cifar-s2"});
   options.add("width", config.width, "N", "channels of the first stage; 0: the architecture's own").between(0, 4096);
-  options.add("projector-layers", config.projector_layers, "N", "layers of the projector").between(0, 16);
+  options.add("projector-layers", config.projector_layers, "N", "layers of the projector").between(1, 8);
   options.add("projector-hidden", config.projector_hidden, "N", "width of its hidden layers").between(1, 1 << 20);
   options.add("projector-dim", config.projector_dim, "N", "width of its output").between(1, 1 << 20);
   options.add("projector-bias", config.projector_bias, "a bias in its last layer");
@@ -103,7 +103,7 @@ void PretrainOptions::declare_training(Options& options) {
   options.add("schedule", config.schedule, "NAME", "of the rate after the warm-up: per step, or per epoch")
       .one_of({"cosine", "cosine-epoch", "constant"});
   options.add("warmup-epochs", config.warmup_epochs, "X", "epochs in which the rate grows from 0").at_least(0);
-  options.add("momentum", config.momentum, "X", "momentum; AdamW's first beta").between(0, 1);
+  options.add("momentum", config.momentum, "X", "momentum; AdamW's first beta").at_least(0).below(1);
   options.add("nesterov", config.nesterov, "Nesterov momentum (sgd)");
   options.add("weight-decay", config.weight_decay, "X", "weight decay").at_least(0);
   options.add("decay-vectors", config.decay_vectors, "weight decay also on biases and batch norms (sgd, adamw)");

@@ -51,9 +51,13 @@ if [ ! -f build/$preset/build.ninja ]; then
 fi
 cmake --build build/$preset --target kagami_program -j "$(nproc)"
 
-held_out=()
-case $data in procedural*) ;; *) held_out=(--val-fraction 0.2) ;; esac
-build/$preset/kagami pretrain --recipe apps/recipes/simclr-demo.ini --data "$data" "${held_out[@]}" --out "$out" --overwrite
+run_options=()
+case $data in procedural*) ;; *) run_options=(--val-fraction 0.2) ;; esac
+if [ -d "$data" ]; then  # a folder with few images: at least three steps an epoch
+  images=$(find -L "$data" -type f \( -iname '*.jpg' -o -iname '*.jpeg' -o -iname '*.png' \) | wc -l)
+  if [ "$images" -ge 8 ] && [ "$images" -lt 1024 ]; then run_options+=(--batch $((images / 4))); fi
+fi
+build/$preset/kagami pretrain --recipe apps/recipes/simclr-demo.ini --data "$data" "${run_options[@]}" --out "$out" --overwrite
 echo
 code=0
 build/$preset/kagami evaluate --run "$out" --train-images 5000 --test-images 2000 || code=$?

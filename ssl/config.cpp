@@ -69,13 +69,15 @@ void validate(const PretrainConfig& config) {
   check_at_least("epochs", config.epochs, 1);
   check_at_least("batch", config.batch, 2);
   check_at_least("micro-batch", config.micro_batch, 0);
+  check(config.micro_batch != 1, "micro-batch: parts of 1 image leave batch norm nothing to compare; give at least 2");
   check(config.micro_batch == 0 || config.batch % config.micro_batch == 0, "micro-batch: parts of ", config.micro_batch,
         " images do not divide a batch of ", config.batch);
   check_positive("temperature", config.temperature);
   check_positive("lr", config.lr);
   check_at_least("warmup-epochs", config.warmup_epochs, 0);
   check(config.warmup_epochs < config.epochs || config.warmup_epochs == 0, "warmup-epochs: ", config.warmup_epochs,
-        " leaves nothing of ", config.epochs, " epochs");
+        " leaves nothing of ", config.epochs, " epochs; give --warmup-epochs ", config.epochs / 10.0,
+        ", say, or more --epochs");
   check(config.momentum >= 0 && config.momentum < 1, "momentum: ", config.momentum, " is outside [0, 1)");
   check_at_least("weight-decay", config.weight_decay, 0);
   check_positive("trust", config.trust);

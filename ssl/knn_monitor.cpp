@@ -1,5 +1,7 @@
 #include "ssl/knn_monitor.h"
 
+#include <algorithm>
+
 #include "ssl/knn.h"
 
 namespace kagami {
@@ -11,8 +13,10 @@ ImageSet at_most(const ImageSet& set, std::int64_t count, std::uint64_t seed) {
 
 }  // namespace
 
-bool KnnMonitor::usable(const Dataset& data) {
-  return data.train.size() > 0 && data.test.size() > 0 && data.train.labelled() && data.test.labelled();
+std::string KnnMonitor::obstacle(const Dataset& data) {
+  if (!data.train.labelled()) return "the images have no labels (a folder per class would give them)";
+  if (data.test.size() == 0) return "the data has no test split (--val-fraction 0.1 holds out a tenth)";
+  return data.test.labelled() ? "" : "the test images have no labels";
 }
 
 KnnMonitor::KnnMonitor(const Dataset& data, const PretrainConfig& config, Device device)
@@ -22,7 +26,7 @@ KnnMonitor::KnnMonitor(const Dataset& data, const PretrainConfig& config, Device
       options_(config.knn),
       classes_(static_cast<int>(data.class_names.size())),
       device_(device) {
-  check(options_.k <= bank_.size(), "knn-k: ", options_.k, " neighbours, but the bank has ", bank_.size(), " images");
+  options_.k = static_cast<int>(std::min<std::int64_t>(options_.k, bank_.size()));
 }
 
 double KnnMonitor::accuracy(const Encode& encode) const {

@@ -9,9 +9,10 @@ namespace kagami {
 /// A bank of training images and the test images that are asked, chosen once.
 class KnnMonitor {
  public:
-  /// Needs labels on both splits: see usable(). Throws InputError where the bank is smaller than k.
+  /// Needs labels on both splits: see obstacle(). Where the bank is smaller than k, all of it votes.
   KnnMonitor(const Dataset& data, const PretrainConfig& config, Device device);
-  static bool usable(const Dataset& data);
+  /// What the data lacks, and what gives it; empty where nothing is missing.
+  static std::string obstacle(const Dataset& data);
   /// Accuracy in [0, 1] of features from `encode`.
   double accuracy(const Encode& encode) const;
 

@@ -89,7 +89,7 @@ struct Pretraining::Impl {
                 .steps_per_epoch = progress.steps_per_epoch,
                 .warmup_steps = config.warmup_epochs * static_cast<double>(progress.steps_per_epoch)};
     if (config.probe_images > 0) probe.emplace(d.train, config);
-    if (config.knn_every > 0 && KnnMonitor::usable(data)) knn.emplace(data, config, device);
+    if (config.knn_every > 0 && KnnMonitor::obstacle(data).empty()) knn.emplace(data, config, device);
     step.add(0, [this] { train_step(); });
   }
 
@@ -230,7 +230,7 @@ void Pretraining::Impl::announce(const PretrainPlan& plan, PretrainObserver& obs
   if (plan.dropped_images > 0)
     observer.on_note(text("every epoch leaves out ", plan.dropped_images, " of ", plan.images,
                           " images, others each time: its last incomplete batch"));
-  if (config.knn_every > 0 && !knn) observer.on_note("no kNN accuracy: the data has no labels, or no test split");
+  if (config.knn_every > 0 && !knn) observer.on_note("no kNN accuracy: " + KnnMonitor::obstacle(data));
   if (first_probe) observer.on_probe(*first_probe);
 }
 

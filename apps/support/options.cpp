@@ -44,12 +44,6 @@ std::string chars_of(T value) {
   return {buffer, result.ptr};
 }
 
-std::string bounds_text(double low, double high, bool exclusive) {
-  const bool has_low = std::isfinite(low), has_high = std::isfinite(high);
-  if (has_low && has_high) return "from " + number_text(low) + " to " + number_text(high);
-  return std::string(exclusive ? "above " : "of at least ") + number_text(low);
-}
-
 }  // namespace
 
 void check_out(const std::string& out, const std::string& extension) {
@@ -61,7 +55,20 @@ std::string number_text(double value) { return chars_of(value); }
 
 Option& Option::one_of(std::vector<std::string> values) { return values_ = std::move(values), *this; }
 Option& Option::between(double low, double high) { return low_ = low, high_ = high, *this; }
-Option& Option::above(double low) { return low_ = low, exclusive_ = true, *this; }
+Option& Option::above(double low) { return low_ = low, low_exclusive_ = true, *this; }
+Option& Option::below(double high) { return high_ = high, high_exclusive_ = true, *this; }
+
+bool Option::holds(double value) const {
+  return (low_exclusive_ ? value > low_ : value >= low_) && (high_exclusive_ ? value < high_ : value <= high_);
+}
+
+/// Every bounded option has a lower bound.
+std::string Option::bounds_text() const {
+  if (!number_ || !std::isfinite(low_)) return "";
+  const std::string low = number_text(low_), high = number_text(high_);
+  if (!std::isfinite(high_)) return (low_exclusive_ ? " above " : " of at least ") + low;
+  return high_exclusive_ ? " of at least " + low + " and below " + high : " from " + low + " to " + high;
+}
 Option& Option::transient() { return transient_ = true, *this; }
 Option& Option::once() { return show_default_ = false, *this; }
 
@@ -235,17 +242,15 @@ void Options::convert(Option& option) {
   if (!option.values_.empty())
     check(std::find(option.values_.begin(), option.values_.end(), given) != option.values_.end(), option.origin_, ": '",
           given, "' is not known", did_you_mean(given, option.values_));
-  const bool bounded = option.number_ && (std::isfinite(option.low_) || std::isfinite(option.high_));
-  const std::string bounds = bounded ? " " + bounds_text(option.low_, option.high_, option.exclusive_) : std::string();
+  const std::string bounds = option.bounds_text();
   const std::string before = option.get_();
   try {
     option.set_(given);
   } catch (const std::string& wanted) {
     check(false, option.origin_, ": '", given, "' is not ", wanted, bounds);
   }
-  if (!bounded) return;
-  const double value = std::stod(given);
-  const bool inside = (option.exclusive_ ? value > option.low_ : value >= option.low_) && value <= option.high_;
+  if (bounds.empty()) return;
+  const bool inside = option.holds(std::stod(given));
   if (!inside) option.set_(before);
   check(inside, option.origin_, ": ", given, " is out of range: a number", bounds);
 }

@@ -17,15 +17,20 @@ class Option {
  public:
   Option& one_of(std::vector<std::string> values);  ///< only these; the nearest is suggested for another
   Option& between(double low, double high);         ///< numbers: inclusive bounds
-  Option& at_least(double low) { return between(low, std::numeric_limits<double>::infinity()); }
-  Option& above(double low);  ///< numbers: exclusive bound
-  Option& transient();        ///< belongs to the call, not to the run: not in config.ini, not in recipes
-  Option& once();             ///< no default shown: it has to be given where the command needs it
-  Option& hidden();           ///< not listed by --help, which explains it elsewhere
+  Option& at_least(double low) { return between(low, high_); }
+  Option& above(double low);   ///< numbers: exclusive bound
+  Option& below(double high);  ///< numbers: exclusive bound
+  Option& transient();         ///< belongs to the call, not to the run: not in config.ini, not in recipes
+  Option& once();              ///< no default shown: it has to be given where the command needs it
+  Option& hidden();            ///< not listed by --help, which explains it elsewhere
 
  private:
+  bool holds(double value) const;
+  std::string bounds_text() const;  // " from 0 to 1"; empty without bounds
+
   std::string name_, placeholder_, help_;
-  bool flag_ = false, transient_ = false, show_default_ = true, hidden_ = false, number_ = false, exclusive_ = false;
+  bool flag_ = false, transient_ = false, show_default_ = true, hidden_ = false, number_ = false;
+  bool low_exclusive_ = false, high_exclusive_ = false;
   double low_ = -std::numeric_limits<double>::infinity(), high_ = std::numeric_limits<double>::infinity();
   std::vector<std::string> values_;
   std::function<void(const std::string&)> set_;  // throws std::string: what the value is not

@@ -95,10 +95,19 @@ void RunFolder::lock() {
     throw std::runtime_error(text(file.string(), ": cannot be written: ", std::strerror(errno)));
 }
 
-void RunFolder::begin(const std::string& config_text) {
+void RunFolder::remove_run() {
   for (const auto& entry : fs::directory_iterator(folder_))
     if (entry.is_regular_file() && belongs_to_run(entry.path())) fs::remove(entry.path());
+}
+
+void RunFolder::begin(const std::string& config_text) {
+  remove_run();
   write_whole_file(config(), config_text);
+}
+
+void RunFolder::withdraw() {
+  remove_run();
+  fs::remove(config());
 }
 
 void write_whole_file(const fs::path& file, const std::string& content) {

@@ -144,8 +144,11 @@ std::vector<bool> held_out(std::span<const std::int32_t> labels, std::span<const
     std::vector<std::pair<std::uint64_t, std::int64_t>> ranked;
     for (const std::int64_t i : members) ranked.emplace_back(Checksum().add(sources[i]).value(), i);
     std::sort(ranked.begin(), ranked.end());
-    const auto count = static_cast<std::size_t>(std::llround(fraction * static_cast<double>(members.size())));
-    for (std::size_t i = 0; i < count; ++i) held[ranked[i].second] = true;
+    const auto size = static_cast<std::int64_t>(members.size());
+    const std::int64_t least = fraction > 0 && size > 1 ? 1 : 0, most = size - 1;
+    const std::int64_t count =
+        std::clamp<std::int64_t>(std::llround(fraction * static_cast<double>(size)), least, most);
+    for (std::int64_t i = 0; i < count; ++i) held[ranked[i].second] = true;
   }
   return held;
 }

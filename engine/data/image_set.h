@@ -66,8 +66,9 @@ ImageSet first_per_class(const ImageSet& set, std::int64_t per_class);
 /// are labels and enough images of each. Throws InputError where the set is smaller.
 ImageSet random_subset(const ImageSet& set, std::int64_t count, std::uint64_t seed);
 
-/// Cuts off round(fraction·n) images of each class (of the whole where there are no labels), chosen by a hash of their
-/// sources: adding or removing other files rarely moves an image to the other side. fraction in [0, 1).
+/// Cuts off round(fraction·n) images of each class (of the whole where there are no labels), of two or more at least
+/// one and not all, chosen by a hash of their sources: adding or removing other files rarely moves an image to the
+/// other side. fraction in [0, 1); 0: none.
 struct TrainTest {
   ImageSet train, test;
 };

@@ -19,7 +19,7 @@ struct Values {
   int epochs = 10;
   std::int64_t steps = 0;
   std::uint64_t seed = 0;
-  double lr = 0.1;
+  double lr = 0.1, momentum = 0.9;
   bool overwrite = false, nesterov = true;
 };
 
@@ -33,6 +33,7 @@ Options declare(Values& v) {
   options.add("steps", v.steps, "N", "steps");
   options.add("seed", v.seed, "N", "seed");
   options.add("lr", v.lr, "X", "learning rate").above(0);
+  options.add("momentum", v.momentum, "X", "momentum").at_least(0).below(1);
   options.add("nesterov", v.nesterov, "look ahead");
   options.add("overwrite", v.overwrite, "replace").transient();
   options.positional("FILE", v.file, "a file");
@@ -85,6 +86,8 @@ TEST(Options, SaysWhatIsWrong) {
   EXPECT_EQ(refused({"--epochs", "99999999999999999999"}),
             "--epochs: '99999999999999999999' is not a whole number from 1 to 1000");
   EXPECT_EQ(refused({"--lr", "0"}), "--lr: 0 is out of range: a number above 0");
+  EXPECT_EQ(refused({"--momentum", "1"}), "--momentum: 1 is out of range: a number of at least 0 and below 1");
+  EXPECT_EQ(refused({"--momentum", "0"}), "");
   EXPECT_EQ(refused({"--lr", "nan"}), "--lr: 'nan' is not a number above 0");
   EXPECT_EQ(refused({"--seed", "-1"}), "--seed: '-1' is not a whole number of at least 0");
   EXPECT_EQ(refused({"--method", "simlcr"}), "--method: 'simlcr' is not known; did you mean 'simclr'?");

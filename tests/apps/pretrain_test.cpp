@@ -154,6 +154,28 @@ TEST(Pretrain, AFullDiskIsNamedAndTheLastCheckpointIsSafe) {
   EXPECT_GT(checkpoint_tensors(folder / "c").size(), 3U);
 }
 
+TEST(Pretrain, AFailureBeforeTheFirstStepLeavesTheWayFree) {
+  const TemporaryFolder folder;
+  const Outcome failed = kagami(folder.path(), with(small_run("a"), "--temperature", "1e-42"));
+  EXPECT_EQ(failed.code, 1) << failed.out;
+  EXPECT_TRUE(one_line(failed.err)) << failed.err;
+  EXPECT_FALSE(std::filesystem::exists(folder / "a"));
+}
+
+TEST(Pretrain, FewLabelledImagesAreEnough) {
+  const TemporaryFolder folder;
+  for (const char* name : {"images/a", "images/b"}) write_unlabelled(folder / name, 8);
+  std::vector<std::string> few = with(with(small_run("a"), "--data", "images"), "--batch", "4");
+  EXPECT_NE(kagami(folder.path(), few).out.find("no test split (--val-fraction"), std::string::npos);
+  few = with(with(few, "--val-fraction", "0.01"), "--out", "b");
+  const Outcome held_out = kagami(folder.path(), few);
+  EXPECT_EQ(held_out.code, 0) << held_out.err;
+  EXPECT_EQ(logged(folder / "b", "knn").size(), 2U);
+  const Outcome knn = kagami(folder.path(), {"knn", "--run", "b"});
+  EXPECT_EQ(knn.code, 0) << knn.err;
+  EXPECT_NE(knn.out.find("k = 14, "), std::string::npos) << knn.out;
+}
+
 TEST(Pretrain, BadInputIsOneLineAndACode) {
   const TemporaryFolder folder;
   write_content(folder / "bad.ini", "epochs = 3\nbtach = 7\n");
@@ -169,6 +191,10 @@ TEST(Pretrain, BadInputIsOneLineAndACode) {
       {with(small_run("a"), "--data", "empty"), "empty"},
       {with(small_run("a"), "--batch", "121"), "batch"},
       {with(small_run("a"), "--batch", "1"), "--batch"},
+      {with(small_run("a"), "--micro-batch", "1"), "micro-batch"},
+      {with(small_run("a"), "--warmup-epochs", "4"), "give --warmup-epochs 0.4"},
+      {with(small_run("a"), "--momentum", "1"), "--momentum"},
+      {with(small_run("a"), "--projector-layers", "9"), "--projector-layers"},
       {with(small_run("a"), "--method", "simlcr"), "did you mean 'simclr'?"},
       {with(small_run("a"), "--arch", "resnet81"), "resnet81"},
       {with(small_run("a"), "--augmentation", "simclr-cfar"), "simclr-cfar"},

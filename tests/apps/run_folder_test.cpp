@@ -64,6 +64,17 @@ TEST(RunFolder, OverwriteRemovesTheRunAndNothingElse) {
   EXPECT_TRUE(std::filesystem::exists(path / "notes"));
 }
 
+TEST(RunFolder, AWithdrawnRunLeavesNoTrace) {
+  const TemporaryFolder folder;
+  {
+    RunFolder run(folder / "run", RunStart::fresh);
+    run.begin("epochs = 1\n");
+    write_content(run.log(), "{}\n");
+    run.withdraw();
+  }
+  EXPECT_FALSE(std::filesystem::exists(folder / "run"));
+}
+
 TEST(RunFolder, AFolderWithAPackedSetOrACheckpointAloneIsNoPlaceForARun) {
   for (const char* name : {"set.safetensors", "checkpoint.safetensors", "log.jsonl"}) {
     const TemporaryFolder folder;

@@ -96,6 +96,10 @@ TEST(DataImageSet, SplitIsBalancedAndStable) {
   const auto kept = std::ranges::count_if(again.test.sources, [&](const auto& s) { return before.contains(s); });
   EXPECT_GE(kept, 15);
   EXPECT_EQ(split(set, 0).test.size(), 0);
+  EXPECT_EQ(split(set, 0.001).test.size(), 4) << "one of each class";
+  EXPECT_EQ(split(example(8, 4), 0.9).train.size(), 4);
+  EXPECT_EQ(split(example(4, 4), 0.5).test.size(), 0) << "classes of one image train";
+  EXPECT_EQ(split(example(4, 0), 0.1).test.size(), 1);
   EXPECT_THROW(split(set, 1), InputError);
   EXPECT_THROW(split(set, -0.1), InputError);
 }

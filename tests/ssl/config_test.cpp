@@ -54,6 +54,8 @@ TEST(Config, BadValuesAreRefused) {
   refuses([](auto& c) { c.schedule = "step"; });
   refuses([](auto& c) { c.lr = std::nan(""); });
   refuses([](auto& c) { c.momentum = 1; });
+  refuses([](auto& c) { c.projector_layers = 9; });
+  refuses([](auto& c) { c.micro_batch = 1; });
   refuses([](auto& c) { c.epochs = 0; });
   refuses([](auto& c) { c.warmup_epochs = c.epochs; });
   refuses([](auto& c) { c.batch = 1; });

@@ -314,9 +314,6 @@ TEST_F(PretrainTest, BadInputIsNamed) {
   config.method = "simclaire";
   EXPECT_NE(message_of([&] { Pretraining(config, data, Device::cpu()); }).find("simclr"), std::string::npos);
   config = small_config();
-  config.knn.k = 71;
-  EXPECT_NE(message_of([&] { Pretraining(config, data, Device::cpu()); }).find("knn-k"), std::string::npos);
-  config = small_config();
   config.temperature = 0;
   EXPECT_NE(message_of([&] { Pretraining(config, data, Device::cpu()); }).find("temperature"), std::string::npos);
   Pretraining run(small_config(), data, Device::cpu());
