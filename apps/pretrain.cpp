@@ -16,6 +16,7 @@
 #include "engine/checkpoint.h"
 #include "engine/error.h"
 #include "kernels/cpu/isa.h"
+#include "kernels/cpu/parallel.h"
 #include "kernels/matmul_library.h"
 #include "ssl/pretrain.h"
 
@@ -39,8 +40,8 @@ struct Call {
 void declare(Options& options, Call& call) {
   options.example("pretrain --data procedural --recipe apps/recipes/simclr-demo.ini --out runs/first",
                   "two minutes on the built-in images, no files needed");
-  options.example("pretrain --data photos/ --stem imagenet --out runs/photos",
-                  "a folder of JPEG and PNG images; labels are not needed");
+  options.example("pretrain --data photos/ --stem imagenet --augmentation simclr --batch 128 --out runs/photos",
+                  "a folder of JPEG and PNG images, in views of 224x224 (fewer with --size); labels are not needed");
   options.example("pretrain --resume --out runs/photos", "goes on where Ctrl-C or a crash stopped it");
   options.example("pretrain --recipe runs/photos/config.ini --seed 2 --out runs/photos-2",
                   "repeats a run with another seed: every option is in its config.ini");
@@ -61,7 +62,7 @@ void declare(Options& options, Call& call) {
 /// RUN/config.ini: a recipe that repeats the run.
 std::string config_text(const Options& options, const PretrainOptions& run) {
   return text("# Kagami ", version(), ", commit ", commit(), ", ", compiler(), "\n# ", kagami::cpu::processor_name(),
-              ", ", run.compute.cpu, " kernels, ", run.compute.threads,
+              ", ", cpu::name_of(cpu::isa()), " kernels, ", cpu::threads(),
               " threads\n# learning rate: ", describe_lr(run.config), "\n", options.as_recipe());
 }
 
@@ -235,6 +236,7 @@ int pretrain(const Arguments& arguments) {
   if (call.resume) take_saved_options(options, call);
   call.run.resolve(options);
   if (call.resume) refuse_changed_options(options, call);
+  call.run.source.name_absolutely();
   call.run.compute.apply();
   RunFolder folder(call.out, call.resume ? RunStart::resume : call.overwrite ? RunStart::overwrite : RunStart::fresh);
   const Dataset data = call.run.source.open();

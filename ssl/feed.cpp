@@ -27,8 +27,8 @@ Feed::Feed(const ImageSet& set, const PretrainConfig& config, Device device)
       upload_(device, static_cast<std::size_t>(bytes_of_record(config.batch))),
       batch_record_(Tensor::empty({(words_of_source + 2) * config.batch}, DType::i32, device, MemoryUse::data)) {
   check(set.size() > 0, "data: there are no images to train on");
-  check(batch_ <= set.size(), "batch: ", batch_, " images do not fit a set of ", set.size(), "; choose at most ",
-        set.size());
+  check(batch_ <= set.size(), "batch: ", batch_, " images do not fit a set of ", set.size(), "; give --batch ",
+        set.size(), " or less");
 }
 
 void Feed::prepare(std::int64_t epoch, std::int64_t step) {

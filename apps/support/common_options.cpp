@@ -18,7 +18,7 @@ void ComputeOptions::declare(Options& options) {
   options.add("conv", conv, "NAME", "algorithm of convolutions").one_of({"auto", "direct", "winograd"});
 }
 
-void ComputeOptions::apply() {
+void ComputeOptions::apply() const {
   try {
     kagami::cpu::set_isa(cpu);
   } catch (const std::invalid_argument& error) {
@@ -26,8 +26,6 @@ void ComputeOptions::apply() {
   }
   kagami::cpu::set_conv_algorithm(conv);
   kagami::cpu::set_threads(threads);
-  cpu = kagami::cpu::name_of(kagami::cpu::isa());
-  threads = kagami::cpu::threads();
 }
 
 void DeviceOption::declare(Options& options) {

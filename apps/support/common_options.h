@@ -14,8 +14,8 @@ struct ComputeOptions {
   std::string cpu = "auto", conv = "auto";
 
   void declare(Options& options);
-  /// Sets them for the process, before the first kernel; `cpu` and `threads` become what was chosen.
-  void apply();
+  /// Sets them for the process, before the first kernel.
+  void apply() const;
 };
 
 /// Where a command's networks run, who multiplies their matrices there, and in what numbers.

@@ -58,6 +58,12 @@ void DataSource::inherit(const DataSource& run, const Options& options) {
   inherit_unless_given("test-images", test_images, run.test_images);
 }
 
+void DataSource::name_absolutely() {
+  std::error_code ignored;
+  if (is_procedural(data) || !std::filesystem::exists(data, ignored)) return;
+  data = std::filesystem::absolute(data).lexically_normal().string();
+}
+
 ImageSet subset(const ImageSet& set, std::int64_t count) {
   return count == 0 || count >= set.size() ? set : random_subset(set, count, subset_seed);
 }

@@ -19,6 +19,8 @@ struct DataSource {
   void declare(Options& options);
   /// Where no --data was given: the images of a run, and its other options but for those that were given.
   void inherit(const DataSource& run, const Options& options);
+  /// Makes `data` a path that is found from any folder.
+  void name_absolutely();
   /// Reads the images; shows progress and says what was left out, on standard error.
   Dataset open() const;
   /// The same as a packed file; a folder passes through image after image. Returns what was packed.

@@ -3,10 +3,13 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <vector>
 
 #include "apps/support/text.h"
+#include "engine/error.h"
 
 namespace kagami::apps {
 namespace {
@@ -24,21 +27,30 @@ void put(const std::string& text) {
 
 }  // namespace
 
-std::string progress_text(const ProgressValues& v) {
-  std::string line = "epoch " + std::to_string(v.epoch) + "/" + std::to_string(v.epochs) + "  step " +
-                     std::to_string(v.step) + "/" + std::to_string(v.steps);
-  const auto part = [&line](const std::string& name, double value, const std::string& shown) {
-    if (!std::isnan(value)) line += "  " + name + shown;
+std::string progress_text(const ProgressValues& v, std::size_t columns) {
+  struct Part {
+    int worth;  // where the line is too long, what is worth least goes first
+    std::string text;
   };
-  part("loss ", v.loss, fixed_text(v.loss, 4));
-  part("", v.images_per_second, fixed_text(v.images_per_second, 0) + " img/s");
-  part("acc ", v.contrastive_accuracy, percent_text(v.contrastive_accuracy));
-  part("std·√d ", v.std_sqrt_d, fixed_text(v.std_sqrt_d, 3));
-  part("m_o ", v.mean_norm, fixed_text(v.mean_norm, 3));
-  if (!v.verdict.empty()) line += "  " + v.verdict;
-  part("kNN ", v.knn, percent_text(v.knn));
-  part("left ", v.seconds_left, duration_text(v.seconds_left));
-  return line;
+  std::vector<Part> parts;
+  const auto add = [&](int worth, const std::string& name, double value, const std::string& shown) {
+    if (!std::isnan(value)) parts.push_back({worth, "  " + name + shown});
+  };
+  add(9, "loss ", v.loss, fixed_text(v.loss, 4));
+  add(1, "", v.images_per_second, fixed_text(v.images_per_second, 0) + " img/s");
+  add(2, "acc ", v.contrastive_accuracy, percent_text(v.contrastive_accuracy));
+  add(3, "std·√d ", v.std_sqrt_d, fixed_text(v.std_sqrt_d, 3));
+  add(4, "m_o ", v.mean_norm, fixed_text(v.mean_norm, 3));
+  if (!v.verdict.empty()) parts.push_back({5, "  " + v.verdict});
+  add(8, "kNN ", v.knn, percent_text(v.knn));
+  add(7, "left ", v.seconds_left, duration_text(v.seconds_left));
+  const auto line = [&] {
+    std::string all = text("epoch ", v.epoch, '/', v.epochs, "  step ", v.step, '/', v.steps);
+    for (const Part& part : parts) all += part.text;
+    return all;
+  };
+  while (!parts.empty() && columns_of(line()) > columns) parts.erase(std::ranges::min_element(parts, {}, &Part::worth));
+  return first_columns(line(), columns);
 }
 
 ProgressLine::ProgressLine() : ProgressLine(isatty(STDOUT_FILENO) == 1, terminal_columns()) {}
@@ -57,9 +69,8 @@ void ProgressLine::show(const ProgressValues& values, bool now) {
   const double since = std::chrono::duration<double>(time - last_).count();
   if (!now && last_ != Clock::time_point{} && since < (terminal_ ? 0.1 : plain_interval)) return;
   last_ = time;
-  const std::string line = progress_text(values);
-  if (!terminal_) return put(line + "\n");
-  put("\r" + first_columns(line, static_cast<std::size_t>(columns_ - 1)) + "\033[K");
+  if (!terminal_) return put(progress_text(values) + "\n");
+  put("\r" + progress_text(values, static_cast<std::size_t>(columns_ - 1)) + "\033[K");
   shown_ = true;
 }
 

@@ -19,7 +19,8 @@ struct ProgressValues {
   double knn = unknown;
   double seconds_left = unknown;
 };
-std::string progress_text(const ProgressValues& values);
+/// In one line of at most `columns`: where they do not suffice, loss, kNN and the time left are the last to go.
+std::string progress_text(const ProgressValues& values, std::size_t columns = 1000);
 
 class ProgressLine {
  public:

@@ -22,6 +22,9 @@ struct DataOptions {
   std::function<void(std::int64_t done, std::int64_t total)> progress = {};
 };
 
+/// Whether `source` names the built-in set, and no file.
+bool is_procedural(const std::string& source);
+
 /// Opens what `source` names:
 ///  - `procedural` or `procedural:N`: the built-in set with N training images and a fifth as many test images;
 ///  - a packed set (.safetensors): memory-mapped;

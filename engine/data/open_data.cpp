@@ -84,6 +84,8 @@ void check_options(const DataOptions& options) {
 
 }  // namespace
 
+bool is_procedural(const std::string& source) { return procedural_size(source).has_value(); }
+
 Dataset open_data(const std::string& source, const DataOptions& options) {
   check_options(options);
   if (const auto folder = image_folder(source)) return read_image_folder(*folder, options);

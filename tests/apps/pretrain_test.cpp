@@ -121,6 +121,19 @@ TEST(Pretrain, APathWithACommentSignComesBackFromItsConfig) {
   EXPECT_EQ(resumed.code, 0) << resumed.err;
 }
 
+TEST(Pretrain, ARunIsUsedFromAnotherFolderAndComputesAsThatMachineDoes) {
+  const TemporaryFolder folder;
+  write_unlabelled(folder / "images", 40);
+  std::vector<std::string> arguments = with(with(small_run("a"), "--data", "images"), "--threads", "0");
+  ASSERT_EQ(kagami(folder.path(), arguments).code, 0);
+  std::filesystem::create_directories(folder / "elsewhere");
+  const Outcome embed = kagami(folder / "elsewhere", {"embed", "--run", "../a", "--out", "f.npy"});
+  EXPECT_EQ(embed.code, 0) << embed.err;
+  const std::string config = content_of(folder / "a/config.ini");
+  for (const char* part : {"data = /", "threads = 0\n", "cpu = auto\n", " kernels, "})
+    EXPECT_NE(config.find(part), std::string::npos) << part << " is missing from\n" << config;
+}
+
 TEST(Pretrain, AReaderThatGoesAwayDoesNotStopIt) {
   const TemporaryFolder folder;
   const Outcome outcome = kagami(folder.path(), small_run("a"), {.closed_output = true});

@@ -23,6 +23,11 @@ TEST(Progress, SaysWhatIsKnown) {
   EXPECT_EQ(progress_text(values),
             "epoch 2/19  step 40/589  loss 4.2500  1852 img/s  acc 50.0 %  std·√d 0.980  m_o 0.051  healthy  kNN 40.0 %  "
             "left 1 min 32 s");
+  EXPECT_EQ(progress_text(values, 79),
+            "epoch 2/19  step 40/589  loss 4.2500  healthy  kNN 40.0 %  left 1 min 32 s");
+  EXPECT_EQ(progress_text(values, 50), "epoch 2/19  step 40/589  loss 4.2500  kNN 40.0 %");
+  EXPECT_EQ(progress_text(values, 30), "epoch 2/19  step 40/589");
+  EXPECT_EQ(progress_text(values, 12), "epoch 2/19  ");
 }
 
 TEST(Progress, PlainLinesKeepApart) {
