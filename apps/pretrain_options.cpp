@@ -58,7 +58,9 @@ void PretrainOptions::declare(Options& options) {
   device.declare(options);
   options
       .add("device-data-limit", config.device_data_limit, "N",
-           "CUDA: training images of more than N MiB stay on the host, and come to the device batch by batch")
+           "CUDA: training images of more than N MiB, or half of the device's memory, stay on the host and come to the "
+           "device "
+           "batch by batch")
       .between(0, 1e9);
   options.add("record-step", config.record_step, "CUDA: record the step once, and launch it as a whole from then on");
 }

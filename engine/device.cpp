@@ -74,6 +74,7 @@ Device Device::cuda(int number) {
 }
 
 bool Device::emulated() const { return state_->properties.emulated; }
+std::size_t Device::memory_bytes() const { return cuda::properties(state_->number).memory; }
 Cuda Device::as_cuda() const {
   cuda::make_current(state_->number);
   return {&state_->memory, state_->stream, state_->properties.multiprocessors};
@@ -167,6 +168,7 @@ Device Device::cuda(int number) {
 }
 
 bool Device::emulated() const { return false; }
+std::size_t Device::memory_bytes() const { return 0; }
 void Device::copy_in(void* to, const void* host, std::size_t bytes) const {
   if (bytes > 0) std::memcpy(to, host, bytes);
 }

@@ -24,6 +24,8 @@ class Device {
   bool operator==(const Device&) const = default;
   friend std::ostream& operator<<(std::ostream& out, const Device& device);
 
+  std::size_t memory_bytes() const;  ///< of a CUDA device, used or not
+
   /// What a kernel takes as its first argument. as_cuda() makes the device this thread's current one, so that a program
   /// may use several in turn.
   Cpu as_cpu() const;

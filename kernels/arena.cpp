@@ -73,7 +73,7 @@ struct Arena::Impl {
     return block;
   }
 
-  void* from_region(ArenaRegion& region, std::size_t bytes, ArenaRegion::Growth growth) {
+  void* from_region(ArenaRegion& region, std::size_t bytes, MemoryUse use, ArenaRegion::Growth growth) {
     std::vector<void*>& free = region.free_[bytes];
     if (!free.empty()) {
       void* block = free.back();
@@ -85,32 +85,33 @@ struct Arena::Impl {
       throw std::logic_error(of_whom() + "an allocation of " + std::to_string(bytes) +
                              " bytes that the runs before did not make");
     void* block = from_cache(bytes, 0);
-    return block ? block : from_system(bytes);
+    return block ? block : from_system(bytes, use);
   }
 
   /// "cuda:0, in op x: ", for messages.
   std::string of_whom() const { return source.what_happens ? source.what_happens() + ": " : std::string(); }
 
-  void* from_system(std::size_t bytes) {
+  void* from_system(std::size_t bytes, MemoryUse use) {
     void* block = source.allocate(bytes);
     if (!block) {
       free_cached();
       block = source.allocate(bytes);
     }
-    if (!block) throw OutOfMemory(no_more(bytes));
+    if (!block) throw OutOfMemory(no_more(bytes, use));
     stats.reserved += bytes;
     ++stats.system_allocations;
     return block;
   }
 
-  std::string no_more(std::size_t bytes) const {
+  std::string no_more(std::size_t bytes, MemoryUse use) const {
     std::ostringstream message;
-    message << of_whom() << "out of memory: " << bytes << " bytes wanted while " << stats.live << " are in use (";
+    message << of_whom() << "out of memory: " << bytes << " bytes of " << name_of(use) << " wanted while " << stats.live
+            << " are in use (";
     for (int i = 0; i < memory_uses; ++i)
       message << (i ? ", " : "") << name_of(static_cast<MemoryUse>(i)) << ' ' << stats.live_by_use[i];
     message << ')';
     if (stats.set_aside > 0) message << " and " << stats.set_aside << " are set aside for the recorded step";
-    message << "; a smaller batch needs less";
+    message << "; smaller batches or images need less";
     return message.str();
   }
 };
@@ -135,8 +136,9 @@ void* Arena::allocate(std::size_t bytes, MemoryUse use) {
   const std::lock_guard lock(impl_->guard);
   ArenaRegion* region = ArenaRegion::current_;
   if (region && &region->arena_ != this) region = nullptr;
-  void* block = region ? impl_->from_region(*region, size, ArenaRegion::growth_) : impl_->from_cache(size, size / 4);
-  if (!block) block = impl_->from_system(size);
+  void* block =
+      region ? impl_->from_region(*region, size, use, ArenaRegion::growth_) : impl_->from_cache(size, size / 4);
+  if (!block) block = impl_->from_system(size, use);
   impl_->live.emplace(block, Impl::Block{size, use, region});
   MemoryStats& stats = impl_->stats;
   stats.live += size;

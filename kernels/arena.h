@@ -48,7 +48,7 @@ class Arena {
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
 
-  /// Throws OutOfMemory naming the bytes wanted and what is live when the system has no more.
+  /// Throws OutOfMemory naming the bytes wanted, what for, and what is live when the system has no more.
   void* allocate(std::size_t bytes, MemoryUse use);
   void release(void* block) noexcept;
   MemoryStats stats() const;

@@ -62,7 +62,7 @@ DeviceImages::DeviceImages(const ImageSet& set, const std::int64_t* images, std:
 DevicePixels::DevicePixels(const ImageSet& set, Device device, std::int64_t limit, std::int64_t batch)
     : set_(set), device_(device) {
   if (device.is_cpu()) return;
-  if (set.image_bytes() <= limit) {
+  if (set.image_bytes() <= std::min(limit, static_cast<std::int64_t>(device.memory_bytes() / 2))) {
     upload();
   } else {
     stream_.emplace(device, largest_batch(set, batch));

@@ -26,8 +26,8 @@ class DeviceImages {
 
 class DevicePixels {
  public:
-  /// Keeps a reference to `set`. Sets of more than `limit` bytes are not copied to a CUDA device as a whole; of those
-  /// at most `batch` images are prepared at a time.
+  /// Keeps a reference to `set`. Sets of more than `limit` bytes, or than half of the device's memory, are not copied
+  /// to a CUDA device as a whole; of those at most `batch` images are prepared at a time.
   DevicePixels(const ImageSet& set, Device device, std::int64_t limit, std::int64_t batch);
   bool streams() const { return stream_.has_value(); }
 

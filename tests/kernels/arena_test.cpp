@@ -83,8 +83,8 @@ TEST(Arena, OutOfMemorySaysWhoWantsWhatAndWhoHasTheRest) {
     FAIL();
   } catch (const OutOfMemory& error) {
     EXPECT_STREQ(error.what(),
-                 "here, in a test: out of memory: 8192 bytes wanted while 640 are in use (activations 0, parameters 0, "
-                 "optimizer 0, data 640, scratch 0); a smaller batch needs less");
+                 "here, in a test: out of memory: 8192 bytes of parameters wanted while 640 are in use (activations 0, "
+                 "parameters 0, optimizer 0, data 640, scratch 0); smaller batches or images need less");
   }
   arena.release(data);
 }

@@ -121,7 +121,36 @@ TEST_F(PretrainCuda, RecordedStepsTrainTheSameBits) {
   EXPECT_EQ(of_eager.notes.find("one launch of"), std::string::npos);
 }
 
-// From a pack that is mapped, batch by batch, and with steps that are not recorded.
+/// Rates and, of AdamW, corrections of the bias are read from the device's memory.
+TEST_F(PretrainCuda, RecordedStepsOfAnyOptimizerAndPrecisionTrainTheSameBits) {
+  for (const char* optimizer : {"sgd", "adamw"})
+    for (const Precision& precision : {Precision(DType::f32), Precision::tf32_products(), Precision::mixed_bf16()}) {
+      SCOPED_TRACE(testing::Message() << optimizer << " in " << precision);
+      PretrainConfig recorded = small_config();
+      recorded.optimizer = optimizer;
+      recorded.lr = 0.01;
+      PretrainConfig eager = recorded;
+      eager.record_step = false;
+      Listener of_recorded, of_eager;
+      Pretraining one(recorded, data, Device::cuda(0), "", precision),
+          other(eager, data, Device::cuda(0), "", precision);
+      one.run({}, of_recorded, of_recorded.stop);
+      other.run({}, of_eager, of_eager.stop);
+      EXPECT_EQ(ended(one, of_recorded), ended(other, of_eager));
+    }
+}
+
+TEST_F(PretrainCuda, StepsInPartsAreRecordedAndStreamedToo) {
+  PretrainConfig parts = small_config();
+  parts.micro_batch = 2;
+  const Ended expected = whole(parts);
+  EXPECT_NE(expected, whole(small_config()));
+  parts.device_data_limit = 0;
+  EXPECT_EQ(whole(parts), expected);
+  parts.record_step = false;
+  EXPECT_EQ(whole(parts), expected);
+}
+
 TEST_F(PretrainCuda, InBf16Too) {
   const Precision mixed = Precision::mixed_bf16();
   PretrainConfig eager = small_config();
@@ -133,6 +162,7 @@ TEST_F(PretrainCuda, InBf16Too) {
   EXPECT_EQ(ended(other, of_recorded), ended(one, of_eager));
 }
 
+// From a pack that is mapped, batch by batch, and with steps that are not recorded.
 TEST_F(PretrainCuda, StreamedImagesTrainTheSameBits) {
   const Ended expected = whole(small_config());
   const fs::path file = fs::temp_directory_path() / text("kagami-pretrain-cuda-", getpid(), ".pack");
