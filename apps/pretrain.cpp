@@ -2,6 +2,7 @@
 #include <atomic>
 #include <cmath>
 #include <cstdio>
+#include <functional>
 #include <iostream>
 #include <optional>
 
@@ -72,12 +73,17 @@ std::string products_text() {
   return name == "own" ? "" : text(", matrix products by ", name);
 }
 
-/// Writes the log, shows the progress.
+/// Writes the log, shows the progress. The folder is written to once the first batch has been tried: until then a
+/// failure leaves what is in it.
 class Reporter : public PretrainObserver {
  public:
-  Reporter(const fs::path& log, std::string folder) : log_(log), folder_(std::move(folder)) {}
+  /// `begin` makes the folder ready for the log.
+  Reporter(const fs::path& log, std::string folder, std::function<void()> begin)
+      : file_(log), folder_(std::move(folder)), begin_(std::move(begin)) {}
 
   void on_plan(const PretrainPlan& plan) override {
+    begin_();
+    log_.emplace(file_);
     line_.say(text(plan.parameters, " parameters, learning rate ", number_text(plan.lr), ", ", plan.steps_per_epoch,
                    " steps an epoch, ", plan.steps, " in all"));
     line_.say(text("Predicted: ", duration_text(plan.seconds), " without kNN (", fixed_text(plan.seconds_per_step, 3),
@@ -86,17 +92,17 @@ class Reporter : public PretrainObserver {
 
   void on_step(const StepReport& report) override {
     step_ = report.progress.step;
-    log_.write(JsonLine()
-                   .add("step", report.progress.step)
-                   .add("epoch", static_cast<double>(report.progress.step) /
-                                     static_cast<double>(report.progress.steps_per_epoch))
-                   .add("loss", report.loss)
-                   .add("lr", report.lr)
-                   .add("images_per_second", std::round(report.images_per_second * 10) / 10)
-                   .add("contrastive_accuracy", report.contrastive_accuracy)
-                   .add("std_sqrt_d", report.std_sqrt_d)
-                   .add("m_o", report.m_o)
-                   .add("m_r", report.m_r));
+    log_->write(JsonLine()
+                    .add("step", report.progress.step)
+                    .add("epoch", static_cast<double>(report.progress.step) /
+                                      static_cast<double>(report.progress.steps_per_epoch))
+                    .add("loss", report.loss)
+                    .add("lr", report.lr)
+                    .add("images_per_second", std::round(report.images_per_second * 10) / 10)
+                    .add("contrastive_accuracy", report.contrastive_accuracy)
+                    .add("std_sqrt_d", report.std_sqrt_d)
+                    .add("m_o", report.m_o)
+                    .add("m_r", report.m_r));
     // The step that ends an epoch already counts as the next one's beginning.
     const std::int64_t epoch = (report.progress.step - 1) / report.progress.steps_per_epoch + 1;
     shown_.epoch = static_cast<int>(epoch);
@@ -116,18 +122,18 @@ class Reporter : public PretrainObserver {
 
   void on_probe(const CollapseReport& report) override {
     const std::string verdict = name_of(report.verdict);
-    log_.write(JsonLine()
-                   .add("step", report.step)
-                   .add("verdict", verdict)
-                   .add("probe_images", report.images)
-                   .add("probe_m_o", report.m_o)
-                   .add("probe_m_r", report.m_r)
-                   .add("probe_std_sqrt_d", report.std_sqrt_d)
-                   .add("probe_covariance", report.covariance)
-                   .add("probe_rank", report.rank)
-                   .add("probe_alignment", report.alignment)
-                   .add("probe_uniformity", report.uniformity)
-                   .add("probe_seconds", std::round(report.seconds * 1000) / 1000));
+    log_->write(JsonLine()
+                    .add("step", report.step)
+                    .add("verdict", verdict)
+                    .add("probe_images", report.images)
+                    .add("probe_m_o", report.m_o)
+                    .add("probe_m_r", report.m_r)
+                    .add("probe_std_sqrt_d", report.std_sqrt_d)
+                    .add("probe_covariance", report.covariance)
+                    .add("probe_rank", report.rank)
+                    .add("probe_alignment", report.alignment)
+                    .add("probe_uniformity", report.uniformity)
+                    .add("probe_seconds", std::round(report.seconds * 1000) / 1000));
     const std::string why = explanation(report.verdict);
     if (!why.empty() && verdict != shown_.verdict)
       line_.say(text("step ", report.step, ": ", verdict, ": ", why, " (m_o ", fixed_text(report.m_o, 2), ", rank ",
@@ -143,7 +149,7 @@ class Reporter : public PretrainObserver {
       shown_.knn = *report.knn;
       line.add("knn", *report.knn).add("knn_seconds", std::round(report.knn_seconds * 1000) / 1000);
     }
-    log_.write(line);
+    log_->write(line);
     line_.show(shown_, report.knn.has_value() || report.epoch + 1 == shown_.epochs);
   }
 
@@ -160,8 +166,10 @@ class Reporter : public PretrainObserver {
   void resumed_at(std::int64_t step) { saved_step_ = step_ = step; }
 
  private:
-  JsonLog log_;
+  fs::path file_;
+  std::optional<JsonLog> log_;
   std::string folder_;
+  std::function<void()> begin_;
   ProgressLine line_;
   ProgressValues shown_;
   std::int64_t step_ = 0, saved_step_ = -1;
@@ -189,10 +197,11 @@ int train(const Call& call, const Dataset& data, const std::string& config, RunF
   // Killed before its first checkpoint, a run begins again.
   const bool saved = has_checkpoint(folder.path());
   if (call.resume && saved) pretraining.resume(folder.path(), call.previous_checkpoint);
-  if (!call.resume) folder.begin(config);
   const std::int64_t start = pretraining.progress().step;
-  cut_log_back(folder.log(), call.resume && saved ? start : -1);
-  Reporter reporter(folder.log(), call.out);
+  Reporter reporter(folder.log(), call.out, [&] {
+    if (!call.resume) folder.begin(config);
+    cut_log_back(folder.log(), call.resume && saved ? start : -1);
+  });
   if (call.resume && saved) reporter.resumed_at(start);
   if (!device.is_cpu()) reporter.say(text("Computes on ", device, " in ", precision, products_text()));
   if (call.resume) reporter.say(text("Goes on after step ", start, " of ", pretraining.progress().steps));

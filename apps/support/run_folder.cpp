@@ -102,10 +102,12 @@ void RunFolder::remove_run() {
 
 void RunFolder::begin(const std::string& config_text) {
   remove_run();
+  begun_ = true;
   write_whole_file(config(), config_text);
 }
 
 void RunFolder::withdraw() {
+  if (!begun_) return;
   remove_run();
   fs::remove(config());
 }

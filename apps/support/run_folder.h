@@ -24,7 +24,7 @@ class RunFolder {
   std::filesystem::path log() const { return folder_ / "log.jsonl"; }
   /// Removes what the run that is there wrote, by its names, and nothing else; writes the config.ini of the new one.
   void begin(const std::string& config_text);
-  /// Removes the run that was begun here: nothing came of it.
+  /// Removes the run that was begun here, if one was: nothing came of it.
   void withdraw();
   /// Whether a folder holds a run.
   static bool holds_run(const std::filesystem::path& folder);
@@ -33,7 +33,7 @@ class RunFolder {
   void remove_run();
   void lock();
   std::filesystem::path folder_;
-  bool created_ = false;
+  bool created_ = false, begun_ = false;
   int lock_ = -1;
 };
 

@@ -215,6 +215,22 @@ TEST(Device, OutOfMemoryNamesWhatIsWantedAndWhatHoldsTheRest) {
        {"cuda:0, ", "out of memory: ", " wanted while ", "activations ", "parameters ", "(wanted: activations ["})
     EXPECT_NE(line.find(part), std::string::npos) << part << " is not in: " << outcome.err;
   EXPECT_TRUE(line.find("] f32)") != line.npos || line.find("] bf16)") != line.npos) << outcome.err;
+  EXPECT_FALSE(std::filesystem::exists(folder / "run"));
+}
+
+TEST(Device, OutOfMemoryInTheFirstBatchLeavesTheRunThatWasToBeReplaced) {
+  if (Device::cuda_count() == 0 || !Device::cuda(0).emulated()) GTEST_SKIP() << "needs an emulated device";
+  const test::TemporaryFolder folder;
+  std::vector<std::string> arguments = tiny_run("run", "cpu");
+  ASSERT_EQ(test::kagami(folder.path(), arguments).code, 0);
+  const std::string before = test::content_of(checkpoint_path(folder / "run"));
+  arguments = tiny_run("run", "cuda");
+  arguments.push_back("--overwrite");
+  setenv("KAGAMI_EMULATOR_MEMORY", "300000", 1);
+  const test::Outcome outcome = test::kagami(folder.path(), arguments);
+  unsetenv("KAGAMI_EMULATOR_MEMORY");
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_EQ(test::content_of(checkpoint_path(folder / "run")), before);
 }
 
 TEST(Device, WithoutCudaTheProgramSaysSo) {

@@ -73,6 +73,9 @@ TEST(RunFolder, AWithdrawnRunLeavesNoTrace) {
     run.withdraw();
   }
   EXPECT_FALSE(std::filesystem::exists(folder / "run"));
+  RunFolder(folder / "run", RunStart::fresh).begin("epochs = 1\n");
+  RunFolder(folder / "run", RunStart::overwrite).withdraw();  // nothing was begun
+  EXPECT_TRUE(RunFolder::holds_run(folder / "run"));
 }
 
 TEST(RunFolder, AFolderWithAPackedSetOrACheckpointAloneIsNoPlaceForARun) {
