@@ -29,7 +29,7 @@ if [ "$quick" = no ]; then
   # readers of damaged files and in the program, whose tests are here. Most use one processor: several run at once.
   cmake --preset emulated-asan "${launcher[@]}"
   cmake --build build/emulated-asan -j "$jobs"
-  OMP_WAIT_POLICY=passive ctest --preset emulated-asan -j "$jobs" -E 'ResNetReference|DeepGraphs|DataProcedural|Isa\.'
+  ctest --preset emulated-asan -j "$jobs" -E 'ResNetReference|DeepGraphs|DataProcedural|Isa\.'
 
   # Where nvcc is: the same kernels for one architecture, without spills. test_all.sh does it for all of them.
   scripts/check_ptxas.sh --arch 80

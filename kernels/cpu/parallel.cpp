@@ -1,11 +1,13 @@
 #include "kernels/cpu/parallel.h"
 
-#include <omp.h>
 #include <sched.h>
 
 #include <atomic>
 #include <exception>
 #include <mutex>
+#include <thread>
+
+#include "kernels/cpu/thread_pool.h"
 
 namespace kagami::cpu {
 namespace {
@@ -13,7 +15,7 @@ namespace {
 int available_processors() {
   cpu_set_t set;
   if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
-  return std::max(1, omp_get_num_procs());
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
 std::atomic<int> thread_count{0};
@@ -41,13 +43,12 @@ void run_ranges(std::int64_t count, std::int64_t grain, RangeFunction function, 
       if (!error) error = std::current_exception();
     }
   };
+  std::atomic<std::int64_t> next = 0;
+  const auto pieces_of = [&](int worker) {
+    for (std::int64_t i = next++; i < pieces; i = next++) piece(i, worker);
+  };
   const int team = static_cast<int>(std::min<std::int64_t>(threads(), pieces));
-  if (team <= 1 || omp_in_parallel()) {
-    for (std::int64_t i = 0; i < pieces; ++i) piece(i, 0);
-  } else {
-#pragma omp parallel for schedule(dynamic, 1) num_threads(team)
-    for (std::int64_t i = 0; i < pieces; ++i) piece(i, omp_get_thread_num());
-  }
+  if (team <= 1 || !ThreadPool::shared().run(team, pieces_of)) pieces_of(0);
   if (error) std::rethrow_exception(error);
 }
 
