@@ -203,7 +203,9 @@ int train(const Call& call, const Dataset& data, const std::string& config, RunF
     cut_log_back(folder.log(), call.resume && saved ? start : -1);
   });
   if (call.resume && saved) reporter.resumed_at(start);
-  if (!device.is_cpu()) reporter.say(text("Computes on ", device, " in ", precision, products_text()));
+  if (!device.is_cpu())
+    reporter.say(text("Computes on ", device, " in ", precision, products_text(),
+                      device.emulated() ? "; it is emulated on the CPU, for tests" : ""));
   if (call.resume) reporter.say(text("Goes on after step ", start, " of ", pretraining.progress().steps));
   const std::atomic<bool>& stop = watch_for_interruption();
   PretrainOutcome outcome;
