@@ -51,20 +51,17 @@ TEST_P(ResNetReference, FloatIsAsNearAsPyTorchs) {
       EXPECT_TRUE(error <= most * torch) << algorithm << ' ' << what << ": " << error << ", PyTorch's own error is "
                                          << torch;
     };
-    // Running variances follow the worst layer, in ResNet-34 the stride-2 convolution of 256 channels before 16 rows:
-    // 3.9 times PyTorch's error, of which nothing is left when that convolution is computed in double.
-    const double running_factor = 4;
     expect_near("h", factor, ours.h);
     expect_near("eval.h", factor, ours.eval_h);
     expect_near("gradient_by_probes", factor, ours.gradient);
-    expect_near("running", running_factor, ours.running);
+    expect_near("running", factor, ours.running);
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(Networks, ResNetReference,
                          testing::Values("resnet8_cifar", "resnet8_cifar-s2", "resnet14_cifar", "resnet20_cifar",
                                          "resnet18_cifar", "resnet18_cifar-s2", "resnet18_imagenet",
-                                         "resnet34_cifar-s2", "resnet50_imagenet"),
+                                         "resnet34_cifar-s2", "resnet50_imagenet", "resnet101_imagenet"),
                          [](const auto& info) {
                            std::string name = info.param;
                            for (char& c : name)

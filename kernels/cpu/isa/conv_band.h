@@ -42,17 +42,10 @@ void run_tile(const float* a, std::ptrdiff_t a_step, int runs, int length, std::
   Float s[R][vectors] = {};
   RowSteps<float> before(row_step);
   before.keep();
-  if (add) {
 #pragma GCC unroll 14
-    for (int i = 0; i < R; ++i)
+  for (int i = 0; i < R; ++i)
 #pragma GCC unroll 2
-      for (int j = 0; j < vectors; ++j) s[i][j] = load(before.row(c, i) + j * lanes);
-  } else {
-#pragma GCC unroll 14
-    for (int i = 0; i < R; ++i)
-#pragma GCC unroll 2
-      for (int j = 0; j < vectors; j += 64 / (4 * lanes)) __builtin_prefetch(before.row(c, i) + j * lanes, 1);
-  }
+    for (int j = 0; j < vectors; j += 64 / (4 * lanes)) __builtin_prefetch(before.row(c, i) + j * lanes, 1);
   RowSteps<const float> steps(a_step);
   for (int run = 0; run < runs; ++run, a += run_step)
     for (int t = 0; t < length; ++t, b += vectors * lanes) {
@@ -62,6 +55,11 @@ void run_tile(const float* a, std::ptrdiff_t a_step, int runs, int length, std::
     }
   RowSteps<float> after(row_step);
   after.keep();
+  if (add)
+#pragma GCC unroll 14
+    for (int i = 0; i < R; ++i)
+#pragma GCC unroll 2
+      for (int j = 0; j < vectors; ++j) s[i][j] += load(after.row(c, i) + j * lanes);
 #pragma GCC unroll 14
   for (int i = 0; i < R; ++i)
 #pragma GCC unroll 2
@@ -78,17 +76,17 @@ template <int R, int vectors>
 void pixel_tile(const float* a, PixelSteps a_steps, const float* b, PixelSteps b_steps, int rows, int columns, float* c,
                 std::ptrdiff_t row_step, bool add) {
   Float s[R][vectors] = {};
-  if (add)
-#pragma GCC unroll 14
-    for (int i = 0; i < R; ++i)
-#pragma GCC unroll 2
-      for (int j = 0; j < vectors; ++j) s[i][j] = load(c + i * row_step + j * lanes);
   for (; rows > 0; --rows, a += a_steps.row, b += b_steps.row) {
     const float *a_pixel = a, *b_pixel = b;
     for (int q = 0; q < columns; ++q, a_pixel += a_steps.pixel, b_pixel += b_steps.pixel)
       multiply_add<R, vectors>(
           s, [&](int i) { return a_pixel + i; }, b_pixel);
   }
+  if (add)
+#pragma GCC unroll 14
+    for (int i = 0; i < R; ++i)
+#pragma GCC unroll 2
+      for (int j = 0; j < vectors; ++j) s[i][j] += load(c + i * row_step + j * lanes);
 #pragma GCC unroll 14
   for (int i = 0; i < R; ++i)
 #pragma GCC unroll 2

@@ -23,11 +23,6 @@ void color_tile(const float* a, PixelSteps a_steps, std::ptrdiff_t a_taps, const
   constexpr int R = ColorPatch::values * (part + 1) / ColorPatch::tiles(vectors) - first;
   Float s[R][vectors] = {};
   c += first * row_step;
-  if (add)
-#pragma GCC unroll 27
-    for (int i = 0; i < R; ++i)
-#pragma GCC unroll 2
-      for (int j = 0; j < vectors; ++j) s[i][j] = load(c + i * row_step + j * lanes);
   constexpr int parts = ColorPatch::tiles(vectors);
   const std::ptrdiff_t ahead = rows * b_steps.row;
   const int fetched = b_steps.pixel > vectors * lanes ? columns : 0;
@@ -49,6 +44,11 @@ void color_tile(const float* a, PixelSteps a_steps, std::ptrdiff_t a_taps, const
       top += a_steps.pixel, middle += a_steps.pixel, bottom += a_steps.pixel;
     }
   }
+  if (add)
+#pragma GCC unroll 27
+    for (int i = 0; i < R; ++i)
+#pragma GCC unroll 2
+      for (int j = 0; j < vectors; ++j) s[i][j] += load(c + i * row_step + j * lanes);
 #pragma GCC unroll 27
   for (int i = 0; i < R; ++i)
 #pragma GCC unroll 2

@@ -56,18 +56,14 @@ struct Ahead {
   int lines = 0;
 };
 
-/// c[row][vector] = (add ? c : 0) + sum over k of a[row][k] b[k][vector], where c lies at row * row_step + vector *
+/// c[row][vector] = (add ? c : 0) + sum over k of a[row][k] b[k][vector]. The sum begins at zero and c is added last: a
+/// long sum, cut into pieces, rounds as several short ones (so do the other tiles). c lies at row * row_step + vector *
 /// vector_step and b is [k][vectors * lanes]. `a_step`: for Layout::columns the distance of values of k; for
 /// Layout::rows how far ahead A is prefetched, 0 for not at all. `ahead` is fetched with Layout::rows only.
 template <int R, int vectors, Layout layout>
 void tile(const float* a, const float* b, int k, float* c, std::ptrdiff_t row_step, std::ptrdiff_t vector_step,
           bool add, std::ptrdiff_t a_step, Ahead ahead) {
   Float s[R][vectors] = {};
-  if (add)
-#pragma GCC unroll 14
-    for (int i = 0; i < R; ++i)
-#pragma GCC unroll 2
-      for (int j = 0; j < vectors; ++j) s[i][j] = load(c + i * row_step + j * vector_step);
   if constexpr (layout == Layout::columns) {
     for (; k > 0; --k, a += a_step, b += vectors * lanes)
       multiply_add<R, vectors>(
@@ -84,6 +80,11 @@ void tile(const float* a, const float* b, int k, float* c, std::ptrdiff_t row_st
             s, [&](int row) { return a + row * lanes + i; }, b);
     }
   }
+  if (add)
+#pragma GCC unroll 14
+    for (int i = 0; i < R; ++i)
+#pragma GCC unroll 2
+      for (int j = 0; j < vectors; ++j) s[i][j] += load(c + i * row_step + j * vector_step);
 #pragma GCC unroll 14
   for (int i = 0; i < R; ++i)
 #pragma GCC unroll 2
