@@ -2,7 +2,7 @@
 """Kagami against PyTorch in one run: the sides take turns, one timed round each; what counts is the median of the per-round ratios.
 
     side_by_side.py step   [--rounds 9] [--isa avx2]      training steps of ResNet-18 (batch 64), ResNet-20 and ResNet-8 (batch 256)
-    side_by_side.py conv   [--rounds 9] [--isa avx2]      every convolution of those networks, every pass
+    side_by_side.py conv   [--rounds 9] [--isa avx2]      every convolution of those networks, every pass; three times that
     side_by_side.py memory                                peak memory of the same steps
 
 Run it with the Python that has torch (setup.sh), on a quiet machine. Results go to bench/results/<processor>-<date>/.
@@ -78,25 +78,33 @@ def geometric_mean(values):
 def conv(options):
     facts, rows, data = lockstep.circumstances(options.isa, options.threads), [], []
 
+    cases = [(network, kind, shape, which) for network, kind, shape in conv_layers.layers() for which in conv_layers.passes(shape)]
+    speeds = [([], []) for _ in cases]  # ours, peer's
+
     def work(ours, peer):
         facts["torch"] = f"{peer.ready['version']} {peer.ready['isa']}"
         facts["ours"] = json.dumps(ours.ready)
-        for network, kind, shape in conv_layers.layers():
-            for which in conv_layers.passes(shape):
-                pairs = lockstep.alternate(ours, peer, options.rounds, "gflop_per_second", conv_layers.request(which, shape))
-                result = lockstep.ratios(*pairs) | {"network": network, "kind": kind, "pass": which, "shape": shape}
-                data.append(result)
-                n, h, w, c, k, r, s, stride, pad = shape
-                layer = f"{n}×{h}×{w}×{c} → {k}, {r}×{s}/{stride}"
-                rows.append([network, layer, which, f"{result['ours']:.0f}", f"{result['peer']:.0f}", ratio_cell(result)])
-                print(*rows[-1], flush=True)
+        for (_, _, shape, which), so_far in zip(cases, speeds):
+            pairs = lockstep.alternate(ours, peer, options.rounds, "gflop_per_second", conv_layers.request(which, shape))
+            for side, new in zip(so_far, pairs):
+                side.extend(new)
+            print(which, *shape, f"{lockstep.ratios(*pairs)['ratio']:.2f}", flush=True)
 
-    measure(options, "conv_bench", "torch_conv.py", ["--round-seconds", options.round_seconds or 0.2], work)
+    # Where a process' memory lies decides up to a fifth of a layer's speed, on either side: so both start several times.
+    for _ in range(options.starts):
+        measure(options, "conv_bench", "torch_conv.py", ["--round-seconds", options.round_seconds or 0.2], work)
+    for (network, kind, shape, which), pairs in zip(cases, speeds):
+        result = lockstep.ratios(*pairs) | {"network": network, "kind": kind, "pass": which, "shape": shape}
+        data.append(result)
+        n, h, w, c, k, r, s, stride, pad = shape
+        layer = f"{n}×{h}×{w}×{c} → {k}, {r}×{s}/{stride}"
+        rows.append([network, layer, which, f"{result['ours']:.0f}", f"{result['peer']:.0f}", ratio_cell(result)])
     for kind in ("3x3", "strided", "1x1"):
         found = [r["ratio"] for r in data if r["kind"] == kind]
         facts[f"{kind} layers"] = f"geometric mean of the ratios {geometric_mean(found):.2f}, lowest {min(found):.2f}, of {len(found)}"
     header = ["network", "layer (input → outputs, kernel/stride)", "pass", "Kagami GFLOP/s", "PyTorch GFLOP/s", "ratio (quartiles)"]
-    title = f"Convolutions: Kagami and PyTorch, {options.threads} threads, f32, {options.rounds} rounds, GFLOP/s of the direct algorithm"
+    title = (f"Convolutions: Kagami and PyTorch, {options.threads} threads, f32, {options.starts} x {options.rounds} rounds, "
+             "GFLOP/s of the direct algorithm")
     lockstep.save(lockstep.results_folder(options.out), f"conv-{options.isa}", title, facts, header, rows, data)
 
 
@@ -131,6 +139,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["step", "conv", "memory"])
     parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--starts", type=int, default=3, help="of both programs, for conv: --rounds is of each")
     parser.add_argument("--round-seconds", type=float, help="2 for steps, 0.2 for convolutions")
     parser.add_argument("--isa", default="auto", choices=["auto", "avx2", "avx512"])
     parser.add_argument("--threads", type=int, default=2)
