@@ -1,6 +1,6 @@
 // Winograd convolution of images with few channels. A product over three channels is over before it has begun, so here
 // nothing goes by way of memory: a tile keeps the products of a column of frequencies in registers and transforms them
-// at once. The items are rows of patches.
+// at once. The items are some rows of patches.
 #include "kernels/cpu/isa/conv_band.h"
 #include "kernels/cpu/isa/winograd.h"
 #include "kernels/cpu/isa/winograd_transform.h"
@@ -9,6 +9,7 @@ namespace kagami::cpu::KAGAMI_ISA {
 namespace {
 
 constexpr int few = winograd_few_channels;
+constexpr int items_most = 256;  // a row of patches alone is soon done
 
 typedef float Channels __attribute__((vector_size(4 * few)));
 typedef float UnalignedChannels __attribute__((vector_size(4 * few), aligned(4), may_alias));
@@ -89,12 +90,13 @@ class FewChannels {
   std::size_t band_floats() const { return winograd_in * source.row_floats() + slack; }
   std::ptrdiff_t row_floats() const { return round_up(static_cast<int>(source.row_floats()), lanes); }
   std::size_t own() const {
-    return band_floats() + winograd_in * row_floats() + slack +
-           static_cast<std::size_t>(grid.columns) * frequencies * few;
+    const std::size_t patches = static_cast<std::size_t>(grid.columns) * frequencies * few;
+    return (band_floats() + winograd_in * row_floats() + slack + patches + 15) / 16 *
+           16;  // workers share no cache line
   }
   void weights(int k, int vectors, float* u) const;
   const float* transform_inputs(int image, int row, float* own) const;
-  void run_item(int image, int row, const float* u, float* own) const;
+  void run_row(int image, int row, const float* u, float* own) const;
 
   const WinogradConv& conv;
   const PatchGrid grid;
@@ -145,7 +147,7 @@ const float* FewChannels::transform_inputs(int image, int row, float* own) const
   return v;
 }
 
-void FewChannels::run_item(int image, int row, const float* u, float* own) const {
+void FewChannels::run_row(int image, int row, const float* u, float* own) const {
   const float* v = transform_inputs(image, row, own);
   const std::ptrdiff_t row_step = static_cast<std::ptrdiff_t>(conv.out_w) * conv.out_c;
   float* y = conv.y + (static_cast<std::ptrdiff_t>(image) * conv.out_h + row * winograd_out) * row_step;
@@ -168,9 +170,12 @@ void FewChannels::run(float* scratch) const {
     const int k = static_cast<int>(item) * panel_width;
     weights(k, packed_width(conv.out_c, k) / lanes, scratch + static_cast<std::ptrdiff_t>(k) * frequencies * conv.in_c);
   });
-  parallel_items(std::int64_t{conv.n} * grid.rows, [&](std::int64_t item, int worker) {
-    run_item(static_cast<int>(item / grid.rows), static_cast<int>(item % grid.rows), scratch,
-             scratch + weights_floats() + worker * own());
+  const int rows = conv.n * grid.rows;
+  const Pieces items{rows, divide_up(rows, items_most)};
+  parallel_items(items.count(), [&](std::int64_t item, int worker) {
+    const int first = items.begin(static_cast<int>(item));
+    for (int row = first; row < first + items.length(static_cast<int>(item)); ++row)
+      run_row(row / grid.rows, row % grid.rows, scratch, scratch + weights_floats() + worker * own());
   });
 }
 
