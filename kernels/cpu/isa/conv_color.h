@@ -6,12 +6,27 @@
 namespace kagami::cpu::KAGAMI_ISA {
 
 struct ColorPatch {
-  static constexpr int taps_h = 3, tap_row = 9, values = taps_h * tap_row;
+  static constexpr int colors = 3, taps_h = 3, tap_row = 3 * colors, values = taps_h * tap_row;
   static KAGAMI_INLINE bool fits(const DirectShape& z) { return z.r == 3 && z.s == 3 && z.c == 3; }
   /// Values of a patch that one tile takes: with one vector each, 32 registers hold them all.
   static constexpr int most(int vectors) { return vectors == 2 ? tile_rows : registers == 32 ? values : 2 * tile_rows; }
   static constexpr int tiles(int vectors) { return (values + most(vectors) - 1) / most(vectors); }
 };
+
+struct TapRows {
+  const float* row[ColorPatch::taps_h];
+};
+/// s += the products of two neighbouring pixels, whose first patch lies in `taps`.
+KAGAMI_INLINE void color_pair(Float (&s)[ColorPatch::values][1], TapRows taps, Float first, Float second) {
+#pragma GCC unroll 3
+  for (int i = 0; i < ColorPatch::taps_h; ++i)
+#pragma GCC unroll 12
+    for (int t = 0; t < ColorPatch::tap_row + ColorPatch::colors; ++t) {
+      const Float value = broadcast(taps.row[i][t]);
+      if (t < ColorPatch::tap_row) s[i * ColorPatch::tap_row + t][0] += value * first;
+      if (t >= ColorPatch::colors) s[i * ColorPatch::tap_row + t - ColorPatch::colors][0] += value * second;
+    }
+}
 
 /// Tile number `part` of c[value][vector] = (add ? c : 0) + sum over rows x columns pixels of a[pixel][value]
 /// b[pixel][vector]; the rows of taps of a patch lie a_taps apart. Where only some of a pixel of b is read, steps are
@@ -31,7 +46,15 @@ void color_tile(const float* a, PixelSteps a_steps, std::ptrdiff_t a_taps, const
       for (int line = 0; line < vectors * lanes; line += 16)
         __builtin_prefetch(b + ahead + q * b_steps.pixel + line, 0, 2);
     const float *top = a, *middle = a + a_taps, *bottom = middle + a_taps, *b_pixel = b;
-    for (int q = 0; q < columns; ++q, b_pixel += b_steps.pixel) {
+    int q = 0;
+    if constexpr (R == ColorPatch::values)  // two pixels at a time read the values that both have once
+      if (a_steps.pixel == ColorPatch::colors)
+        for (; q + 1 < columns; q += 2, b_pixel += 2 * b_steps.pixel) {
+          asm("" : "+r"(top), "+r"(middle), "+r"(bottom));
+          color_pair(s, {top, middle, bottom}, load(b_pixel), load(b_pixel + b_steps.pixel));
+          top += 2 * a_steps.pixel, middle += 2 * a_steps.pixel, bottom += 2 * a_steps.pixel;
+        }
+    for (; q < columns; ++q, b_pixel += b_steps.pixel) {
       // The empty asm keeps the compiler from an address for each value, more than there are registers.
       asm("" : "+r"(top), "+r"(middle), "+r"(bottom));
       multiply_add<R, vectors>(
