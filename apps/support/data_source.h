@@ -25,6 +25,7 @@ struct DataSource {
   Dataset open() const;
   /// The same as a packed file; a folder passes through image after image. Returns what was packed.
   Dataset pack(const std::filesystem::path& file) const;
+  bool operator==(const DataSource&) const = default;
 
  private:
   DataOptions options() const;
